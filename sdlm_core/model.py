@@ -1,0 +1,129 @@
+"""The forward pass: transformer layers over a flat list of rows, on one page.
+
+Covers Llama, Qwen2 and Qwen3 (they differ in biases and in Qwen3's norms of queries and keys). It knows nothing of
+masks, caches or sequences: `attend` is handed each layer's queries, keys and values and decides who sees whom. So the
+same page serves decoding (attend to a cache), training (attend within a packed batch) and the plain causal reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Linear = Callable[[Tensor], Tensor]
+# attend(layer index, q (n, Hq, dh), k (n, Hkv, dh), v (n, Hkv, dh)) -> (n, Hq * dh)
+Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
+
+ARCHITECTURES = ("llama", "qwen2", "qwen3")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The sizes that a forward pass needs."""
+
+    layers: int
+    hidden: int
+    query_heads: int
+    kv_heads: int
+    head_dim: int
+    vocabulary: int
+    context: int
+    norm_eps: float
+
+    @classmethod
+    def of(cls, config: Any) -> Shape:
+        """Read from a transformers config of one of ARCHITECTURES."""
+        head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        return cls(
+            layers=config.num_hidden_layers,
+            hidden=config.hidden_size,
+            query_heads=config.num_attention_heads,
+            kv_heads=config.num_key_value_heads,
+            head_dim=head_dim,
+            vocabulary=config.vocab_size,
+            context=config.max_position_embeddings,
+            norm_eps=config.rms_norm_eps,
+        )
+
+
+@dataclass
+class Layer:
+    """One decoder layer. The projections are callables: fused matrices, bitsandbytes modules or LoRA-merged weights."""
+
+    input_norm: Tensor  # (hidden,)
+    qkv: Linear  # hidden -> (Hq + 2 Hkv) * dh, in the order queries, keys, values
+    output: Linear  # Hq * dh -> hidden
+    mlp_norm: Tensor  # (hidden,)
+    gate_up: Linear  # hidden -> 2 * intermediate, gate first
+    down: Linear  # intermediate -> hidden
+    query_norm: Tensor | None = None  # (dh,), Qwen3
+    key_norm: Tensor | None = None
+
+
+@dataclass
+class Transformer:
+    """Weights and the pass over them. All tensors in one dtype; layers may lie on several devices."""
+
+    shape: Shape
+    embedding: Tensor  # (V, hidden)
+    layers: Sequence[Layer]
+    norm: Tensor  # (hidden,)
+    head: Linear  # hidden -> V
+    rotary: nn.Module  # transformers' rotary embedding: it knows every scaling variant
+
+    def forward(self, token_ids: Tensor, positions: Tensor, attend: Attend) -> Tensor:
+        """Hidden states after the final norm, (n, hidden), of n rows given by token_ids and positions, int64 (n,)."""
+        s = self.shape
+        x = F.embedding(token_ids, self.embedding)  # (n, hidden)
+        cos, sin = self.rotary(x[None], positions[None])
+        cos, sin = cos[0, :, None, :], sin[0, :, None, :]  # (n, 1, dh)
+        for index, layer in enumerate(self.layers):
+            device = layer.input_norm.device
+            if x.device != device:  # a model spread over several devices by accelerate
+                x, cos, sin = x.to(device), cos.to(device), sin.to(device)
+            h = F.rms_norm(x, (s.hidden,), layer.input_norm, s.norm_eps)
+            qkv = layer.qkv(h).view(-1, s.query_heads + 2 * s.kv_heads, s.head_dim)
+            qk, v = qkv.split([s.query_heads + s.kv_heads, s.kv_heads], dim=1)
+            if layer.query_norm is not None and layer.key_norm is not None:
+                q, k = qk.split([s.query_heads, s.kv_heads], dim=1)
+                q = F.rms_norm(q, (s.head_dim,), layer.query_norm, s.norm_eps)
+                k = F.rms_norm(k, (s.head_dim,), layer.key_norm, s.norm_eps)
+                qk = torch.cat([q, k], dim=1)
+            qk = rotate(qk, cos, sin)
+            q, k = qk.split([s.query_heads, s.kv_heads], dim=1)
+            x = x + layer.output(attend(index, q, k, v))
+            h = F.rms_norm(x, (s.hidden,), layer.mlp_norm, s.norm_eps)
+            gate, up = layer.gate_up(h).chunk(2, dim=-1)
+            x = x + layer.down(F.silu(gate) * up)
+        x = x.to(self.norm.device)
+        return F.rms_norm(x, (s.hidden,), self.norm, s.norm_eps)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Scores over the vocabulary, (n, V) in the weights' dtype, of hidden states (n, hidden)."""
+        return self.head(hidden)
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary position embedding of x (n, H, dh) by cos and sin (n, 1, dh)."""
+    left, right = x.chunk(2, dim=-1)
+    return x * cos + torch.cat([-right, left], dim=-1) * sin
+
+
+def attend_rows(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    """Scaled dot-product attention with grouped queries.
+
+    q (n, Hq, dh); k, v (Hkv, m, dh); mask bool (n, m) or None where every row sees every key. Returns (n, Hq * dh).
+    The queries that share a key head are laid side by side as rows, so that each key is read once.
+    """
+    n, query_heads, head_dim = q.shape
+    kv_heads = k.shape[0]
+    group = query_heads // kv_heads
+    q = q.reshape(n, kv_heads, group, head_dim).permute(1, 2, 0, 3).reshape(1, kv_heads, group * n, head_dim)
+    bias = None if mask is None else mask.repeat(group, 1)[None, None]
+    out = F.scaled_dot_product_attention(q, k[None], v[None], attn_mask=bias)
+    return out.view(kv_heads, group, n, head_dim).permute(2, 0, 1, 3).reshape(n, query_heads * head_dim)

@@ -1,0 +1,275 @@
+"""The record of a run: every forward pass, its candidates and what was kept.
+
+The decoder makes it, the page draws it, export and import carry it, the sweep counts it. It knows nothing of models;
+its JSON form is checked on the way in, since it may come from anyone.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sdlm_core.config import DecodeConfig
+from sdlm_core.errors import SDLMError
+
+FORMAT = "sdlm-trace"
+VERSION = 1
+MAX_JSON_CHARACTERS = 32_000_000
+MAX_PASSES = 20_000
+
+FinishReason = Literal["eos", "length", "cancelled"]
+FINISH_REASONS = ("eos", "length", "cancelled")
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """A token the model might have put there."""
+
+    token_id: int
+    text: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One guess of a pass.
+
+    text is what the token adds to the text before it: "" where it is an unfinished part of a multi-byte character,
+    which the token that finishes it then carries whole. probability is that of the token under the filtered
+    distribution; confidence is what the acceptance rule compared with τ; entropy is in nats.
+    """
+
+    token_id: int
+    text: str
+    confidence: float
+    probability: float
+    entropy: float
+    alternatives: tuple[Alternative, ...] = ()
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One forward pass.
+
+    index:      number of the pass, from 0.
+    start:      place in the answer of the first candidate, from 0: the tokens accepted before this pass.
+    candidates: the D guesses for the answer's tokens start … start + D − 1.
+    accepted:   how many of them, counted from the first, were kept.
+    rows:       rows run through the model; rows_reused: rows read from the KV cache; rows_written: rows of this pass
+                kept in the cache. The rest, rows − rows_written, was thrown away.
+    seconds:    wall-clock time of the pass. In a batch, that of the whole batch.
+    draft:      self-speculative decoding: the earlier candidates that this pass verified, for the answer's tokens
+                start, start + 1, …; empty otherwise.
+    """
+
+    index: int
+    start: int
+    candidates: tuple[Candidate, ...]
+    accepted: int
+    rows: int
+    rows_reused: int
+    rows_written: int
+    seconds: float
+    draft: tuple[Candidate, ...] = ()
+
+    @property
+    def accepted_ids(self) -> list[int]:
+        return [c.token_id for c in self.candidates[: self.accepted]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; the one form that the wire, the page and the file share."""
+        return {
+            "index": self.index,
+            "start": self.start,
+            "accepted": self.accepted,
+            "rows": self.rows,
+            "rows_reused": self.rows_reused,
+            "rows_written": self.rows_written,
+            "seconds": self.seconds,
+            "candidates": [_candidate_to_dict(c) for c in self.candidates],
+            "draft": [_candidate_to_dict(c) for c in self.draft],
+        }
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A finished, stopped or running run.
+
+    token_ids holds every accepted token, an end token included; text leaves the end token out.
+    """
+
+    model: str
+    prompt: str
+    prompt_tokens: int
+    config: DecodeConfig
+    block_size: int
+    passes: tuple[Pass, ...]
+    token_ids: tuple[int, ...]
+    text: str
+    finish_reason: FinishReason
+    created: str = ""  # ISO 8601, UTC
+    device: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def tokens_per_pass(self) -> float:
+        """The paper's SpeedUp: generated tokens over forward passes. Not a wall-clock figure."""
+        return len(self.token_ids) / len(self.passes) if self.passes else 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock seconds spent in the passes, prefill included."""
+        return sum(p.seconds for p in self.passes)
+
+    def to_json(self) -> str:
+        """The whole record as one JSON object."""
+        return json.dumps(self.to_dict(), ensure_ascii=False, separators=(",", ":"))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "model": self.model,
+            "prompt": self.prompt,
+            "prompt_tokens": self.prompt_tokens,
+            "config": self.config.to_dict(),
+            "block_size": self.block_size,
+            "token_ids": list(self.token_ids),
+            "text": self.text,
+            "finish_reason": self.finish_reason,
+            "created": self.created,
+            "device": self.device,
+            "versions": self.versions,
+            "passes": [p.to_dict() for p in self.passes],
+        }
+
+    @classmethod
+    def from_json(cls, text: str) -> Trace:
+        """Read and check a record; anything out of order raises SDLMError with one clear sentence."""
+        if len(text) > MAX_JSON_CHARACTERS:
+            raise SDLMError(f"This trace is too large: {len(text):,} characters, at most {MAX_JSON_CHARACTERS:,} are read.")
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError):
+            raise SDLMError("This is not a trace: the text is not valid JSON.") from None
+        if not isinstance(data, dict) or data.get("format") != FORMAT:
+            raise SDLMError(f'This is not a trace: it must be a JSON object whose "format" is "{FORMAT}".')
+        if data.get("version") != VERSION:
+            raise SDLMError(f"This trace has version {str(data.get('version'))[:20]}; this program reads version {VERSION}.")
+        return _trace_from_dict(data)
+
+
+def _candidate_to_dict(c: Candidate) -> dict[str, Any]:
+    return {
+        "token_id": c.token_id,
+        "text": c.text,
+        "confidence": c.confidence,
+        "probability": c.probability,
+        "entropy": c.entropy,
+        "alternatives": [[a.token_id, a.text, a.probability] for a in c.alternatives],
+    }
+
+
+# -- reading what a stranger sent ------------------------------------------------------------------------------------
+
+
+def _trace_from_dict(data: dict[str, Any]) -> Trace:
+    passes_data = _get(data, "passes", list, "the trace")
+    if len(passes_data) > MAX_PASSES:
+        raise SDLMError(f"This trace has {len(passes_data):,} passes; at most {MAX_PASSES:,} are read.")
+    block_size = _integer(data, "block_size", "the trace")
+    passes = tuple(_pass_from_dict(p, i) for i, p in enumerate(passes_data))
+    token_ids = _get(data, "token_ids", list, "the trace")
+    if [i for p in passes for i in p.accepted_ids] != token_ids:
+        raise SDLMError("This trace contradicts itself: its token_ids are not the tokens that its passes accepted.")
+    start = 0
+    for p in passes:
+        if p.start != start:
+            raise SDLMError(f"This trace contradicts itself: pass {p.index} starts at {p.start}, but {start} tokens came before.")
+        if len(p.candidates) > block_size:
+            raise SDLMError(f"This trace contradicts itself: pass {p.index} has more candidates than its block size {block_size}.")
+        start += p.accepted
+    finish_reason = _get(data, "finish_reason", str, "the trace")
+    if finish_reason not in FINISH_REASONS:
+        raise SDLMError(f'This trace\'s "finish_reason" must be one of {", ".join(FINISH_REASONS)}.')
+    versions = _get(data, "versions", dict, "the trace")
+    return Trace(
+        model=_get(data, "model", str, "the trace"),
+        prompt=_get(data, "prompt", str, "the trace"),
+        prompt_tokens=_integer(data, "prompt_tokens", "the trace"),
+        config=DecodeConfig.from_dict(_get(data, "config", dict, "the trace")),
+        block_size=block_size,
+        passes=passes,
+        token_ids=tuple(token_ids),
+        text=_get(data, "text", str, "the trace"),
+        finish_reason=finish_reason,  # type: ignore[arg-type]  # checked above
+        created=_get(data, "created", str, "the trace"),
+        device=_get(data, "device", str, "the trace"),
+        versions={str(k): str(v) for k, v in versions.items()},
+    )
+
+
+def _pass_from_dict(data: Any, index: int) -> Pass:
+    where = f"pass {index}"
+    if not isinstance(data, dict):
+        raise SDLMError(f"This trace is broken: {where} is not an object.")
+    if _integer(data, "index", where) != index:
+        raise SDLMError(f"This trace is broken: the pass at place {index} calls itself {data['index']}.")
+    candidates = tuple(_candidate_from_dict(c, where) for c in _get(data, "candidates", list, where))
+    accepted = _integer(data, "accepted", where)
+    if not 1 <= accepted <= len(candidates):
+        raise SDLMError(f"This trace is broken: {where} accepts {accepted} of {len(candidates)} candidates.")
+    return Pass(
+        index=index,
+        start=_integer(data, "start", where),
+        candidates=candidates,
+        accepted=accepted,
+        rows=_integer(data, "rows", where),
+        rows_reused=_integer(data, "rows_reused", where),
+        rows_written=_integer(data, "rows_written", where),
+        seconds=_number(data, "seconds", where),
+        draft=tuple(_candidate_from_dict(c, where) for c in _get(data, "draft", list, where)),
+    )
+
+
+def _candidate_from_dict(data: Any, where: str) -> Candidate:
+    if not isinstance(data, dict):
+        raise SDLMError(f"This trace is broken: a candidate of {where} is not an object.")
+    alternatives = []
+    for row in _get(data, "alternatives", list, where):
+        if not (isinstance(row, list) and len(row) == 3 and isinstance(row[1], str)):
+            raise SDLMError(f"This trace is broken: an alternative of {where} is not [token id, text, probability].")
+        fields = {"token_id": row[0], "probability": row[2]}
+        alternatives.append(Alternative(_integer(fields, "token_id", where), row[1], _number(fields, "probability", where, 1)))
+    return Candidate(
+        token_id=_integer(data, "token_id", where),
+        text=_get(data, "text", str, where),
+        confidence=_number(data, "confidence", where, 1),
+        probability=_number(data, "probability", where, 1),
+        entropy=_number(data, "entropy", where),
+        alternatives=tuple(alternatives),
+    )
+
+
+def _get(data: dict[str, Any], key: str, kind: type, where: str) -> Any:
+    value = data.get(key)
+    if not isinstance(value, kind):
+        raise SDLMError(f'This trace is broken: "{key}" of {where} is missing or not a {kind.__name__}.')
+    return value
+
+
+def _integer(data: dict[str, Any], key: str, where: str) -> int:
+    value = data.get(key)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**53:
+        raise SDLMError(f'This trace is broken: "{key}" of {where} is missing or not a whole number from 0.')
+    return value
+
+
+def _number(data: dict[str, Any], key: str, where: str, high: float = math.inf) -> float:
+    value = data.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or not 0 <= value <= high:
+        raise SDLMError(f'This trace is broken: "{key}" of {where} is missing or not a number from 0 to {high:g}.')
+    return float(value)
