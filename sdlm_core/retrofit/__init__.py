@@ -1,0 +1,1 @@
+"""Retrofit: turning an autoregressive model into one that guesses a sequence per pass."""
