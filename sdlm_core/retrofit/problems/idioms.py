@@ -10,19 +10,19 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from sdlm_core.retrofit.problems.base import Draft, Family
+from sdlm_core.retrofit.problems.base import Draft, Family, words
 
 POOLS = {
-    "n": "n number value num k amount count total size level score points".split(),
-    "m": "m other limit step base b rate width bonus factor".split(),
-    "xs": "numbers values nums data scores prices sizes results entries ages marks counts".split(),
-    "ys": "others extra second more rest new_values added bonus_list".split(),
-    "s": "text word line name phrase sentence message title label string note topic".split(),
-    "p": "prefix start head begin sub part key_text pattern".split(),
-    "ws": "words names lines labels titles tags items texts tokens parts notes topics".split(),
-    "d": "table mapping prices ages stock scores lookup counts data records index settings".split(),
-    "key": "key wanted entry choice query search_key".split(),
-    "f": "path filename file_path file_name source location report log_path".split(),
+    "n": words("n, number, value, num, k, amount, count, total, size, level, score, points"),
+    "m": words("m, other, limit, step, base, b, rate, width, bonus, factor"),
+    "xs": words("numbers, values, nums, data, scores, prices, sizes, results, entries, ages, marks, counts"),
+    "ys": words("others, extra, second, more, rest, new_values, added, bonus_list"),
+    "s": words("text, word, line, name, phrase, sentence, message, title, label, string, note, topic"),
+    "p": words("prefix, start, head, begin, sub, part, key_text, pattern"),
+    "ws": words("words, names, lines, labels, titles, tags, items, texts, tokens, parts, notes, topics"),
+    "d": words("table, mapping, prices, ages, stock, scores, lookup, counts, data, records, index, settings"),
+    "key": words("key, wanted, entry, choice, query, search_key"),
+    "f": words("path, filename, file_path, file_name, source, location, report, log_path"),
 }
 OPENINGS = (
     "Write a Python function `{head}` that {task}.",
@@ -48,6 +48,9 @@ def _one(names: str, args: str, task: str, value: str, constant: range | None = 
     return Idiom(names, args, task, f"return {value}", constant)
 
 
+# One idiom a line, however long: it is read as a table.
+# ruff: noqa: E501
+# fmt: off
 IDIOMS: dict[str, Idiom] = {
     # Numbers
     "is even": _one("is_even check_even even", "n", "returns whether `{n}` is even", "{n} % 2 == 0"),
@@ -110,7 +113,8 @@ IDIOMS: dict[str, Idiom] = {
     "print times": Idiom("print_table show_table times_table", "n", "prints i * `{n}` for each i from 1 to {c}, using a for loop", "for i in range(1, {c1}):\n        print(i * {n})", range(3, 15)),
     "sign": Idiom("clip_low at_least lower_bound", "n", "returns {c} if `{n}` is less than {c}, and otherwise `{n}`, using an if statement", "if {n} < {c}:\n        return {c}\n    return {n}", range(2, 20)),
     "greet": _one("greet say_hello welcome", "s", "returns the f-string Hello, followed by `{s}` and an exclamation mark", 'f"Hello, {{{s}}}!"'),
-}  # fmt: skip
+}
+# fmt: on
 
 
 def draw_code_problem(stratum: str, rng: random.Random) -> Draft:

@@ -8,10 +8,20 @@ from collections.abc import Callable
 from sdlm_core.retrofit.problems.base import Draft, Family, conclude, count_noun, draw_people
 
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+# February is left out: its length depends on the year.
 MONTHS = {
-    "January": 31, "March": 31, "April": 30, "May": 31, "June": 30, "July": 31, "August": 31,
-    "September": 30, "October": 31, "November": 30, "December": 31,
-}  # fmt: skip  (February is left out: its length depends on the year)
+    "January": 31,
+    "March": 31,
+    "April": 30,
+    "May": 31,
+    "June": 30,
+    "July": 31,
+    "August": 31,
+    "September": 30,
+    "October": 31,
+    "November": 30,
+    "December": 31,
+}
 EVENTS = ("a trip", "a test", "a concert", "a party", "a match", "a holiday", "a meeting", "a visit")
 
 # (large unit, small unit, factor, the most large units asked for)
@@ -27,7 +37,7 @@ _PAIRS = {
 }
 
 
-def _rest(small: str, factor: int, rng: random.Random) -> int:
+def _rest(factor: int, rng: random.Random) -> int:
     """A number of small units that does not fill a large one, easy to add."""
     if factor == 1000:
         return rng.randint(1, 19) * 50
@@ -38,7 +48,7 @@ def to_small(pair: str, rng: random.Random) -> Draft:
     """Large units and a rest, in small units: 2 hours and 15 minutes are 135 minutes."""
     large, small, factor, most = _PAIRS[pair]
     n = rng.randint(2, most)
-    rest = _rest(small, factor, rng)
+    rest = _rest(factor, rng)
     whole, total = n * factor, n * factor + rest
     left = f"{count_noun(n, large)} and {count_noun(rest, small)}"
     prompt = rng.choice(
@@ -57,7 +67,7 @@ def to_large(pair: str, rng: random.Random) -> Draft:
     """Small units as large units and a rest: 135 minutes are 2 hours and 15 minutes."""
     large, small, factor, most = _PAIRS[pair]
     n = rng.randint(2, most)
-    rest = _rest(small, factor, rng)
+    rest = _rest(factor, rng)
     whole, total = n * factor, n * factor + rest
     prompt = rng.choice(
         (
@@ -125,19 +135,18 @@ def time_later(rng: random.Random) -> Draft:
     )
     later = hour + hours
     total = minute + minutes
-    work = f"{start} plus {count_noun(hours, 'hour')} is {_clock(later * 60 + minute)}. {minute} + {minutes} = {total} minutes"
-    if total >= 60:
-        work += f", which is 1 hour and {count_noun(total - 60, 'minute')}."
-    else:
-        work += "."
-    work += f" So it is {answer}."
+    carry = f", which is 1 hour and {count_noun(total - 60, 'minute')}" if total >= 60 else ""
+    work = (
+        f"{start} plus {count_noun(hours, 'hour')} is {_clock(later * 60 + minute)}. "
+        f"{minute} + {minutes} = {total} minutes{carry}. So it is {answer}."
+    )
     return Draft(2, ("time later", hour, minute, hours, minutes), prompt, conclude(work, answer), answer)
 
 
 def date_later(rng: random.Random) -> Draft:
     """A date plus days, within a month or into the next one."""
-    month = rng.choice([name for name in MONTHS if name not in ("January", "December")])
     names = list(MONTHS)
+    month = rng.choice(names[1:-1])  # the month after each of these is in the table too
     day = rng.randint(2, 28)
     n = rng.randint(3, 20)
     length = MONTHS[month]
@@ -183,8 +192,7 @@ def time_between(rng: random.Random) -> Draft:
     else:
         to_full, past = 60 - start, end - 60
         work = (
-            f"From {first} to {hour + 1}:00 it is 60 - {start} = {to_full} minutes. "
-            f"{to_full} + {past} = {gap} minutes."
+            f"From {first} to {hour + 1}:00 it is 60 - {start} = {to_full} minutes. {to_full} + {past} = {gap} minutes."
         )
     return Draft(2, ("time between", hour, start, gap), prompt, conclude(work, str(gap)), str(gap))
 
