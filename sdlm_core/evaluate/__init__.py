@@ -1,0 +1,1 @@
+"""Evaluation: tasks, grading and sweeps over the acceptance threshold."""
