@@ -1,0 +1,44 @@
+"""The page: its tabs, its look, and how it is served."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from app import chat, race, wire
+from app.runs import House
+from app.theatre import theatre
+
+TITLE = "SDLM, pass by pass"
+FONT = ["IBM Plex Sans", "ui-sans-serif", "system-ui", "sans-serif"]
+FONT_MONO = ["IBM Plex Mono", "ui-monospace", "Consolas", "monospace"]
+
+
+def build(house: House) -> gr.Blocks:
+    """All tabs, wired to one house."""
+    with gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False) as page:
+        with gr.Tabs(elem_id="tabs"):
+            with gr.Tab("Watch", id="watch"):
+                chat.build(house)
+            with gr.Tab("Race", id="race"):
+                race.build(house)
+
+        def leave(request: gr.Request) -> None:
+            house.leave(wire.owner_of(request))
+
+        page.unload(leave)
+    return page
+
+
+def launch_options() -> dict[str, Any]:
+    """How the page is served: no scripts, fonts or counters from elsewhere."""
+    plex = [gr.themes.LocalFont("IBM Plex Sans", weights=(400, 700)), *FONT[1:]]
+    mono = [gr.themes.LocalFont("IBM Plex Mono", weights=(400, 700)), *FONT_MONO[1:]]
+    return {
+        "theme": gr.themes.Base(primary_hue="slate", neutral_hue="slate", radius_size="sm", font=plex, font_mono=mono),
+        "head": theatre.head(),
+        "footer_links": [],
+        "ssr_mode": False,
+        "max_file_size": "20mb",
+    }

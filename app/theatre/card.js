@@ -1,0 +1,97 @@
+/* The pinned card: all that is known of one guess. */
+(function (S) {
+  "use strict";
+  const { el } = S;
+  const LONGEST = 600;
+
+  class Card {
+    /** @param {HTMLElement} host where the card lives; @param {() => void} onclose */
+    constructor(host, onclose) {
+      this.onclose = onclose;
+      this.node = el("aside", { class: "card", role: "dialog", "aria-label": "One guess in detail", tabindex: "-1", hidden: true });
+      this.node.addEventListener("keydown", (event) => {
+        if (event.key !== "Escape") return;
+        event.stopPropagation();
+        this.close();
+      });
+      host.appendChild(this.node);
+      this.pinned = null;
+    }
+
+    close() {
+      if (!this.pinned) return;
+      this.pinned = null;
+      this.node.hidden = true;
+      this.onclose();
+    }
+
+    /**
+     * @param {S.Record} record
+     * @param {number} index pass
+     * @param {number} i place in the block
+     * @param {number|null} tau the threshold that is being tried, else null
+     */
+    show(record, index, i, tau) {
+      const pass = record.passes[index];
+      const guess = pass && pass.candidates[i];
+      if (!guess) return this.close();
+      this.pinned = [index, i];
+      const place = pass.start + i;
+      const text = S.visible(guess.text);
+      const rows = [
+        ["Pass", `${index + 1}, guess ${i + 1} of ${pass.candidates.length}`],
+        ["Place", `token ${place + 1} of the answer`],
+        ["Confidence", S.short(guess.confidence, 3) + (record.judged ? `, kept above τ = ${S.short(tau ?? record.head.config.threshold)}` : "")],
+        ["Probability", S.short(guess.probability, 3)],
+        ["Entropy", guess.entropy.toFixed(2) + " nats"],
+      ];
+      const others = el("ol", { class: "alternatives", "aria-label": "The model's likeliest tokens here" });
+      for (const [id, alternative, p] of guess.alternatives.slice(0, 5)) {
+        const bar = el("i");
+        bar.style.width = 100 * Math.min(1, p) + "%";
+        bar.style.background = S.shade(p).color;
+        const label = el("span", { class: "alt-text", dir: "auto", text: S.shortened(S.visible(alternative), 40) });
+        others.appendChild(
+          el("li", { class: id === guess.token_id ? "same" : "" }, label, el("span", { class: "alt-bar" }, bar), el("span", { class: "alt-p", text: S.short(p, 3) }))
+        );
+      }
+      this.node.replaceChildren(
+        el("header", {}, el("b", { class: "token", dir: "auto", text: S.shortened(text, LONGEST) }), S.button("×", "Close the card", () => this.close(), { class: "close" })),
+        el("p", { class: "verdict", text: verdict(record, pass, i) }),
+        el("dl", {}, ...rows.flatMap(([name, value]) => [el("dt", { text: name }), el("dd", { text: value })])),
+        el("h4", { text: "Likeliest here" }),
+        others
+      );
+      if (text.length > LONGEST) this.node.appendChild(el("p", { class: "note", text: `The token has ${S.plural(guess.text.length, "character")}.` }));
+      this.node.hidden = false;
+    }
+  }
+
+  /** What became of a guess, in a sentence or two. */
+  function verdict(record, pass, i) {
+    const guess = pass.candidates[i];
+    const drafted = pass.draft[i];
+    const checked = drafted && i < pass.accepted
+      ? drafted.token_id === guess.token_id
+        ? " It had been guessed a pass before, and holds."
+        : ` The pass before had guessed “${S.shortened(S.visible(drafted.text), 30)}” here: a mismatch, so checking ended.`
+      : "";
+    if (i < pass.accepted) {
+      if (i === 0) return "Kept: the first guess of a pass always is." + checked;
+      return (record.judged ? "Kept: it and all before it are sure enough." : "Kept.") + checked;
+    }
+    const why = !record.judged
+      ? "Not kept yet: a draft for the next pass to check."
+      : i === pass.accepted && guess.confidence <= record.head.config.threshold
+        ? `Discarded: ${S.short(guess.confidence, 3)} is not above τ = ${S.short(record.head.config.threshold)}.`
+        : i === pass.accepted
+          ? "Discarded: the answer had reached its end."
+          : "Discarded: it follows a discarded guess.";
+    const final = record.finalAt(pass.start + i);
+    if (!final) return why + (record.tail ? " The answer ended before this place." : "");
+    const same = final.candidate.token_id === guess.token_id;
+    return `${why} Pass ${final.pass + 1} ${same ? "guessed the same and kept it." : `wrote “${S.shortened(S.visible(final.candidate.text), 30)}” instead.`}`;
+  }
+
+  S.Card = Card;
+})(globalThis.SDLM);

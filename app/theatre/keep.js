@@ -1,0 +1,79 @@
+/* What can be kept: the trace as JSON, the stage as one file, a link with prompt and settings; and loading a trace back. */
+(function (S) {
+  "use strict";
+  const LARGEST = 16e6; // bytes of a trace file
+  const SLOT = "/*SDLM-TRACE*/";
+
+  /** JSON that may stand inside a <script> element. */
+  S.embedded = (text) => text.replace(/[<>&\u2028\u2029]/g, (c) => "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0"));
+
+  function download(name, type, text) {
+    const url = URL.createObjectURL(new Blob([text], { type }));
+    const link = S.el("a", { href: url, download: name });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(url), 10000);
+  }
+
+  const fileName = (record, ending) => {
+    const config = record.head.config;
+    const rule = record.judged ? `tau-${config.threshold}` : config.algorithm;
+    return `sdlm-d${record.blockSize}-${rule}-${record.passes.length}-passes.${ending}`;
+  };
+
+  S.saveTrace = (record) => download(fileName(record, "json"), "application/json", JSON.stringify(record.toJSON()));
+
+  /** @param {string} player the player's page, with a slot for the trace */
+  S.savePage = (record, player) =>
+    download(fileName(record, "html"), "text/html", player.split(SLOT).join(S.embedded(JSON.stringify(record.toJSON()))));
+
+  /**
+   * Read a file as a trace. The server's check is the one that counts; throws an Error with one clear sentence.
+   * @param {File} file
+   * @param {(text: string) => Promise<{error?: string}>} check
+   */
+  S.loadTrace = async function (file, check) {
+    if (file.size > LARGEST) throw new Error(`This file is too large: ${(file.size / 1e6).toFixed(0)} MB, at most ${LARGEST / 1e6} MB are read.`);
+    const text = await file.text();
+    const answer = await check(text);
+    if (answer.error) throw new Error(answer.error);
+    let data;
+    try {
+      data = JSON.parse(text);
+    } catch {
+      throw new Error("This is not a trace: the text is not valid JSON."); // such as NaN, which only Python reads
+    }
+    return S.Record.from(data, "file");
+  };
+
+  const NAMES = { algorithm: "algorithm", block_size: "d", threshold: "tau", temperature: "temperature", max_new_tokens: "length" };
+
+  /** A link to this page that carries prompt and settings; behind the #, so that no server's log sees them. */
+  S.linkTo = function (prompt, values) {
+    const parts = new URLSearchParams({ prompt: prompt.slice(0, S.LONGEST_PROMPT) });
+    for (const [name, short] of Object.entries(NAMES)) parts.set(short, String(values[name]));
+    return location.origin + location.pathname + location.search + "#" + parts;
+  };
+
+  /** What the page's link says: text for the prompt and numbers in bounds, nothing that acts. */
+  S.readLink = function () {
+    const parts = new URLSearchParams(location.hash.slice(1));
+    const values = {};
+    for (const [name, short] of Object.entries(NAMES)) {
+      const said = parts.get(short);
+      if (said === null || said === "") continue;
+      if (name === "algorithm") {
+        if (Object.hasOwn(S.ALGORITHMS, said)) values[name] = said;
+      } else if (S.within(name, Number(said))) values[name] = Number(said);
+    }
+    return { prompt: (parts.get("prompt") || "").slice(0, S.LONGEST_PROMPT), values };
+  };
+
+  S.copy = async function (text) {
+    try {
+      await navigator.clipboard.writeText(text);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+})(globalThis.SDLM);

@@ -1,0 +1,166 @@
+/* The race: one prompt decoded three ways, each alone so that its seconds are fair, then replayed side by side. */
+(function (S) {
+  "use strict";
+  const { el, button, setText } = S;
+  const LANES = [
+    ["Autoregressive", "One token a pass: how language models usually write."],
+    ["Threshold", "Keeps the prefix whose confidence is above τ."],
+    ["Self-speculative", "Checks its own guesses, so it writes what τ = 1 would."],
+  ];
+  const PASSES_A_SECOND = 8; // of the replay at equal speed
+
+  class Lane {
+    constructor([title, sentence]) {
+      this.answer = new S.Answer();
+      this.numbers = Object.fromEntries(["passes", "tokens a pass", "time", "against one by one"].map((name) => [name, el("b", { text: "–" })]));
+      this.fill = el("i");
+      this.state = el("p", { class: "lane-state", text: "" });
+      this.node = el("section", { class: "racer", "aria-label": title }, el("h3", { text: title }), el("p", { class: "about", text: sentence }),
+        el("dl", { class: "stats" }, ...Object.entries(this.numbers).map(([name, b]) => el("div", {}, el("dt", { text: name }), el("dd", {}, b)))),
+        el("div", { class: "progress", "aria-hidden": "true" }, this.fill),
+        this.state, el("div", { class: "track-answer", tabindex: "0", role: "region", "aria-label": "Answer: " + title }, this.answer.node));
+      this.record = null;
+    }
+
+    clear(text) {
+      this.record = null;
+      this.answer.update({ record: null, cursor: 0, partsAt: -1 });
+      for (const b of Object.values(this.numbers)) setText(b, "–");
+      this.fill.style.width = "0";
+      setText(this.state, text);
+    }
+
+    /** Show the first n passes; `against` is the autoregressive record, for the speed-ups. */
+    draw(n, against, finished) {
+      const record = this.record;
+      const tokens = record.tokensAfter(n);
+      this.answer.update({ record, cursor: n });
+      const scroller = this.answer.node.parentNode;
+      scroller.scrollTop = scroller.scrollHeight;
+      setText(this.numbers.passes, String(n));
+      setText(this.numbers["tokens a pass"], n ? (tokens / n).toFixed(2) : "–");
+      setText(this.numbers.time, S.seconds(record.clock[n]));
+      this.fill.style.width = (100 * n) / Math.max(1, record.passes.length) + "%";
+      if (finished && against && against !== record && against.tokens && record.seconds) {
+        const passes = record.tokensPerPass / against.tokensPerPass;
+        const clock = record.tokens / record.seconds / (against.tokens / against.seconds);
+        setText(this.numbers["against one by one"], `${passes.toFixed(1)}× a pass, ${clock.toFixed(1)}× by the clock`);
+      } else setText(this.numbers["against one by one"], against === record && finished ? "1×" : "–");
+    }
+  }
+
+  class Race {
+    constructor(root, gradio) {
+      this.gradio = gradio;
+      this.lanes = LANES.map((lane) => new Lane(lane));
+      this.compose = new S.Compose({ send: () => this._start(), stop: () => this.wire.stop() }, { race: true });
+      this.banner = el("p", { class: "banner", role: "status" });
+      this.equal = el("select", { "aria-label": "Clock of the replay", on: { change: () => this._replay() } },
+        el("option", { value: "", text: "Measured time" }), el("option", { value: "1", text: `Equal speed: ${PASSES_A_SECOND} passes a second` }));
+      this.replay = button("Replay", "Replay the race", () => this._replay(), { disabled: true });
+      this.clock = el("output", { class: "where", text: "" });
+      this.node = el("div", { class: "sdlm race" },
+        el("header", { class: "top" }, el("div", {}, el("h1", { text: "Three ways to decode one prompt" }),
+          el("p", { text: "Each is decoded alone, so that its seconds are fair; then they run side by side. Passes and seconds are different gains, so both are shown." }))),
+        this.compose.node, this.banner,
+        el("div", { class: "timeline" }, this.replay, this.equal, this.clock),
+        el("div", { class: "racers" }, ...this.lanes.map((lane) => lane.node)));
+      root.replaceChildren(this.node);
+      this.wire = new S.Wire(gradio, (message) => this._told(message));
+      const { prompt, values } = S.readLink();
+      this.compose.take(values);
+      if (prompt) this.compose.text.value = prompt;
+      gradio.server.status(null).then((status) => {
+        if (status.block_size && values.block_size === undefined) this.compose.block.set(Math.min(16, status.block_size));
+      });
+      this._say("Choose a prompt, and the three start.");
+    }
+
+    _say(text, failed = false) {
+      setText(this.banner, text);
+      this.banner.setAttribute("role", failed ? "alert" : "status");
+      this.banner.classList.toggle("wrong", failed);
+    }
+
+    _start() {
+      const prompt = this.compose.text.value;
+      if (!prompt.trim()) return this.compose.text.focus();
+      cancelAnimationFrame(this.frame);
+      this.lanes.forEach((lane) => lane.clear("Waits for its turn"));
+      this.replay.disabled = true;
+      setText(this.clock, "");
+      this.compose.setBusy(true);
+      this._say("Reading the prompt …");
+      this.wire.begin({ messages: [{ role: "user", content: prompt }], settings: this.compose.values() });
+    }
+
+    _told(message) {
+      const lane = this.lanes[message.lane];
+      if (message.kind === "waiting") {
+        this._say(message.model === "loading" ? "The model is still loading; the race starts as soon as it is there." : message.position ? `${S.plural(message.position, "run is", "runs are")} ahead of this race.` : "Reading the prompt …");
+      } else if (message.kind === "start") {
+        lane.record = new S.Record(message.head, "live");
+        setText(lane.state, "Decoding");
+        this._say(`Decoding ${message.lane + 1} of 3, each alone on the machine.`);
+      } else if (message.kind === "passes") {
+        for (const pass of message.passes) lane.record.add(pass);
+        lane.draw(lane.record.passes.length, null, false);
+      } else if (message.kind === "end") {
+        lane.record.tail = message.tail;
+        setText(lane.state, "Recorded");
+        if (message.last) this._finish(message.tail.finish_reason === "cancelled");
+      } else if (message.kind === "failed") {
+        this.compose.setBusy(false);
+        this._say(message.message, true);
+      }
+    }
+
+    _finish(stopped) {
+      this.compose.setBusy(false);
+      if (stopped) return this._say("Stopped. Start again to see all three.");
+      const first = this.lanes[0].record;
+      for (const lane of this.lanes) lane.answer.update({ partsAt: lane.record === first ? -1 : lane.record.partsFrom(first) });
+      this.replay.disabled = false;
+      this._say(this._result());
+      this._replay();
+    }
+
+    _result() {
+      const [first, ...others] = this.lanes.map((lane) => lane.record);
+      const parts = others.map((record) => record.partsFrom(first));
+      return LANES.slice(1).map(([title], i) => parts[i] < 0 ? `${title} writes the same as autoregressive.` : `${title} parts from it at token ${parts[i] + 1}.`).join(" ");
+    }
+
+    _replay() {
+      if (this.replay.disabled) return;
+      cancelAnimationFrame(this.frame);
+      const equal = Boolean(this.equal.value);
+      const records = this.lanes.map((lane) => lane.record);
+      const clockOf = (record) => (equal ? record.passes.map((_, i) => (i + 1) / PASSES_A_SECOND) : record.clock.slice(1));
+      const clocks = records.map(clockOf);
+      const total = Math.max(...clocks.map((c) => c[c.length - 1] || 0));
+      const at = records.map(() => -1);
+      const began = performance.now();
+      const tick = () => {
+        const now = S.calm() ? total : Math.min(total, (performance.now() - began) / 1000);
+        this.lanes.forEach((lane, k) => {
+          let n = Math.max(0, at[k]);
+          while (n < clocks[k].length && clocks[k][n] <= now) n++;
+          if (n === at[k]) return;
+          at[k] = n;
+          const finished = n === clocks[k].length;
+          lane.draw(n, records[0], finished);
+          setText(lane.state, finished ? "Finished" : "Replaying");
+        });
+        setText(this.clock, equal ? "every pass takes the same time: compare the number of passes" : now.toFixed(1) + " s");
+        if (now < total) this.frame = requestAnimationFrame(tick);
+      };
+      tick();
+    }
+  }
+
+  S.mountRace = function (element, gradio) {
+    element.race = new Race(element, gradio);
+    return element.race;
+  };
+})(globalThis.SDLM);

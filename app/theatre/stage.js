@@ -1,0 +1,391 @@
+/* The stage: a conversation on the left, the passes of its newest answer on the right, and time below. This file holds
+   what is going on (which record, which cursor, which τ) and tells the parts; the parts draw. */
+(function (S) {
+  "use strict";
+  const { el, button, setText } = S;
+
+  class Stage {
+    /** @param {HTMLElement} root @param {object|null} gradio null in an exported file: no model, no server */
+    constructor(root, gradio) {
+      this.root = root;
+      this.gradio = gradio;
+      this.turns = []; // finished messages of the conversation
+      this.record = null; // what is shown
+      this.live = null; // what is being decoded or was last
+      this.kept = null; // the run before the last change of τ
+      this.verdict = null; // the shown record judged by another τ
+      this.status = "empty";
+      this._build();
+      document.addEventListener("keydown", (event) => this._key(event));
+    }
+
+    _build() {
+      this.passes = new S.Passes({ hover: (p) => this._light(p), seek: (p) => this.timeline.seek(p + 1), pin: (p, i) => this._pin(p, i) });
+      this.answer = new S.Answer({ hover: (p) => this._light(p), seek: (p) => this.timeline.seek(p + 1) });
+      this.cache = new S.CacheLane((p) => this.timeline.seek(p + 1));
+      this.timeline = new S.Timeline((cursor) => this._moved(cursor));
+      this.whatIf = new S.WhatIf({ move: (tau) => this._judge(tau), rest: (tau) => this._rest(tau) });
+      this.badge = el("span", { class: "badge" });
+      this.banner = el("p", { class: "banner", role: "status" });
+      this.explain = el("p", { class: "explain" });
+      this.stats = Object.fromEntries(["passes", "tokens", "tokens a pass", "time"].map((name) => [name, el("b", { text: "0" })]));
+      this.compare = el("div", { class: "compare", hidden: true });
+      this.conversation = el("div", { class: "conversation", tabindex: "0", role: "log", "aria-label": "Conversation", "aria-live": "off" });
+      this.say = el("div", { class: "unseen", "aria-live": "polite" });
+      this.model = el("span", { class: "model" });
+      const stats = el("dl", { class: "stats" }, ...Object.entries(this.stats).map(([name, b]) => el("div", {}, el("dt", { text: name }), el("dd", {}, b))));
+      this.big = button("Aa", "Big letters, for the back of the room", () => this._toggleBig(), { class: "quiet", "aria-pressed": "false" });
+      const header = el("header", { class: "top" },
+        el("div", {}, el("h1", { text: "Sequential diffusion, pass by pass" }), el("p", { text: "The model guesses D tokens in each forward pass and keeps the prefix it is sure of." })),
+        el("div", { class: "tools" }, this.model, this.big, S.iconButton("M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1zm0 2v10A5 5 0 0 1 8 3z", "Light or dark", toggleTheme, { class: "quiet" })));
+      const left = el("section", { class: "left", "aria-label": "Chat" }, this.conversation);
+      if (this.gradio) left.appendChild(this._composer());
+      const lane = el("div", { class: "lane" }, this.passes.node);
+      this.card = new S.Card(lane, () => this._unpin());
+      const right = el("section", { class: "right", "aria-label": "Stage" },
+        el("div", { class: "head" }, el("div", { class: "state" }, this.badge, this.banner), stats),
+        this.explain, this.whatIf.node, this.compare, lane, this.cache.node, this.timeline.node, this._keepers());
+      this.node = el("div", { class: "sdlm" + (this.gradio ? "" : " replay") }, header, el("div", { class: "columns" }, left, right), this.say);
+      this.root.replaceChildren(this.node);
+      this._setStatus("empty");
+      this.timeline.load(null);
+    }
+
+    _composer() {
+      this.compose = new S.Compose({ send: () => this._send(), stop: () => this.wire.stop(), retry: () => this._retry(), clear: () => this._clear(), share: () => this._share() });
+      return this.compose.node;
+    }
+
+    _keepers() {
+      const file = el("input", { type: "file", accept: ".json,application/json", class: "unseen", tabindex: "-1", "aria-hidden": "true", on: { change: () => this._load(file) } });
+      const parts = [
+        button("Save trace", "Download this run as a JSON trace", () => this.record && S.saveTrace(this.record)),
+        this.gradio && button("Save replay file", "Download this stage as one HTML file that replays in any browser", () => this._savePage()),
+        this.gradio && button("Load a trace", "Show a trace from a file", () => file.click()),
+        this.gradio && file,
+      ].filter(Boolean);
+      return el("div", { class: "keep", role: "group", "aria-label": "Keep this run" }, ...parts);
+    }
+
+    // -- what is shown ------------------------------------------------------------------------------------------------
+
+    /** Put a record on the stage. */
+    show(record, { live = false, at = Infinity } = {}) {
+      this.record = record;
+      this.verdict = null;
+      this.card.close();
+      this.whatIf.range.disabled = !record.judged;
+      this.whatIf.set(record.head.config.threshold);
+      this.whatIf.say(record, null);
+      setText(this.explain, explanation(record));
+      this.passes.update({ record, verdict: null, pinned: null, lit: null });
+      this.answer.update({ record, verdict: null, lit: null });
+      this.cache.update({ record });
+      this.timeline.load(record, { live, at });
+      this._drawConversation();
+    }
+
+    _moved(cursor) {
+      const record = this.record;
+      this.passes.update({ cursor });
+      this.answer.update({ cursor, ghost: !this.timeline.following && !this.timeline.playing && !this.verdict });
+      this.cache.update({ cursor });
+      const tokens = record ? record.tokensAfter(cursor) : 0;
+      setText(this.stats.passes, String(cursor));
+      setText(this.stats.tokens, String(tokens));
+      setText(this.stats["tokens a pass"], cursor ? (tokens / cursor).toFixed(2) : "–");
+      setText(this.stats.time, record ? S.seconds(record.clock[cursor]) : "–");
+      if (this.card.pinned && this.card.pinned[0] >= cursor) this.card.close();
+      if (this.timeline.following) this.conversation.scrollTop = this.conversation.scrollHeight;
+    }
+
+    _light(pass) {
+      this.passes.update({ lit: pass });
+      this.answer.update({ lit: pass });
+    }
+
+    _pin(pass, i) {
+      const pinned = this.card.pinned;
+      if (pinned && pinned[0] === pass && pinned[1] === i) return this.card.close();
+      this.card.show(this.record, pass, i, this.verdict && this.verdict.tau);
+      this.passes.update({ pinned: [pass, i] });
+    }
+
+    _unpin() {
+      this.passes.update({ pinned: null });
+    }
+
+    _judge(tau) {
+      const record = this.record;
+      if (!record || !record.judged || !record.passes.length) return;
+      this.verdict = Math.abs(tau - record.head.config.threshold) < 1e-9 ? null : record.rejudge(tau);
+      this.passes.update({ verdict: this.verdict });
+      this.answer.update({ verdict: this.verdict, ghost: false });
+      this.whatIf.say(record, this.verdict);
+    }
+
+    /** The slider rests: decode the shown prompt for real, and keep the old run to compare. */
+    _rest(tau) {
+      if (!this.gradio || !this.verdict || this.record !== this.live || !this.request) return;
+      const old = this.record;
+      this._run({ ...this.request, settings: { ...this.request.settings, threshold: tau } }, old.tail ? old : null);
+    }
+
+    _setStatus(status, detail = {}) {
+      this.status = status;
+      const [badge, text] = STATES[status](detail);
+      this.node.dataset.status = status;
+      setText(this.badge, badge);
+      setText(this.banner, text);
+      this.banner.setAttribute("role", status === "failed" ? "alert" : "status");
+      if (this.compose) this.compose.setBusy(status === "waiting" || status === "running");
+    }
+
+    _drawConversation() {
+      if (this.compose) this.compose.examples.hidden = this.turns.length > 0;
+      const bubble = (role, ...content) => el("div", { class: "turn " + role }, el("span", { class: "who", text: role === "user" ? "Prompt" : "Answer" }), ...content);
+      const text = (t) => el("div", { class: "words", dir: "auto", text: S.readable(t) });
+      const record = this.record;
+      const own = !record || record.origin === "live";
+      const past = own ? this.turns.map((t) => bubble(t.role, text(t.content))) : [bubble("user", text(lastQuestion(record.head.prompt)))];
+      if (own && this.live && this.live.tail && this.turns.length && this.turns[this.turns.length - 1].role === "assistant") past.pop();
+      this.conversation.replaceChildren(...past, ...(record ? [bubble("assistant", this.answer.node)] : []));
+      this.conversation.scrollTop = this.conversation.scrollHeight;
+    }
+
+    _drawCompare() {
+      const { kept, live } = this;
+      this.compare.hidden = !kept;
+      if (!kept || !live) return;
+      const line = (record) => `τ = ${S.short(record.head.config.threshold)}: ${S.plural(record.passes.length, "pass")}, ${record.tokensPerPass.toFixed(2)} tokens a pass, ${S.seconds(record.seconds)}`;
+      const parts = live.partsFrom(kept);
+      const shown = this.record === kept;
+      this.compare.replaceChildren(
+        el("span", { text: `Before, ${line(kept)}. Now, ${line(live)}. ` + (parts < 0 ? "The answers agree." : `The answers part at token ${parts + 1}.`) }),
+        button(shown ? "Show the new run" : "Show the old run", shown ? "Show the new run" : "Show the old run", () => {
+          this.show(shown ? live : kept);
+          this._drawCompare();
+        }));
+      this.answer.update({ partsAt: parts });
+      this.answer._clear();
+    }
+
+    // -- running ------------------------------------------------------------------------------------------------------
+
+    /** Connect to the model. */
+    connect() {
+      this.wire = new S.Wire(this.gradio, (message) => this._told(message));
+      const { prompt, values } = S.readLink();
+      this.linked = values;
+      this.compose.take(values);
+      if (values.threshold !== undefined) this.whatIf.set(values.threshold);
+      if (prompt) this.compose.text.value = prompt;
+      this._poll();
+      this.gradio.server.examples(null).then((texts) => {
+        if (this.record || this.status === "waiting" || !texts.length) return;
+        const record = S.Record.from(JSON.parse(texts[0]), "example");
+        this.show(record, { at: S.calm() ? Infinity : 0 });
+        if (values.threshold !== undefined) this.whatIf.set(values.threshold);
+        this._setStatus("example", { model: record.head.model });
+        if (!S.calm()) this.timeline.play();
+      });
+    }
+
+    async _poll() {
+      const status = await this.gradio.server.status(null).catch(() => ({ state: "loading" }));
+      this.model.dataset.state = status.state;
+      setText(this.model, { loading: "The model is loading …", failed: "No model", ready: `${shortName(status.model)} · ${status.device}` }[status.state]);
+      this.model.title = status.message || status.model || "";
+      if (status.state === "failed") this._setStatus("failed", { message: status.message });
+      if (status.state === "loading") setTimeout(() => this._poll(), 1000);
+      if (status.state === "ready" && status.block_size && this.linked.block_size === undefined) this.compose.block.set(Math.min(16, status.block_size));
+    }
+
+    _send() {
+      const prompt = this.compose.text.value;
+      if (!prompt.trim()) return this.compose.text.focus();
+      if (this.turns.length && this.turns[this.turns.length - 1].role === "user") this.turns.pop(); // it got no answer
+      this.turns.push({ role: "user", content: prompt });
+      this.compose.text.value = "";
+      this._run({ messages: [...this.turns], settings: this.compose.values(this.whatIf.tau) }, null);
+    }
+
+    _retry() {
+      const last = this.turns.map((t) => t.role).lastIndexOf("user");
+      if (last < 0) return;
+      this.turns.length = last + 1;
+      this._run({ messages: [...this.turns], settings: this.compose.values(this.whatIf.tau) }, null);
+    }
+
+    _run(request, kept) {
+      this.request = request;
+      this.kept = kept;
+      this.turns = request.messages.slice();
+      this.answer.update({ partsAt: -1 });
+      this.compare.hidden = true;
+      this.timeline.pause();
+      if (!kept) {
+        this.record = this.live = null;
+        this.passes.update({ record: null, cursor: 0 });
+        this.answer.update({ record: null, cursor: 0 });
+        this.timeline.load(null);
+      }
+      this._drawConversation();
+      this._setStatus("waiting", { position: 0, model: "ready" });
+      this.wire.begin(request);
+    }
+
+    _told(message) {
+      const began = performance.now();
+      if (message.kind === "waiting") this._setStatus("waiting", message);
+      if (message.kind === "start") {
+        this.live = new S.Record(message.head, "live");
+        this.show(this.live, { live: true });
+        this._setStatus("running");
+      }
+      if (message.kind === "passes") {
+        for (const pass of message.passes) this.live.add(pass);
+        if (this.record === this.live) this.timeline.grown(true);
+      }
+      if (message.kind === "end") {
+        this.live.tail = message.tail;
+        this.turns.push({ role: "assistant", content: message.tail.text });
+        if (this.record === this.live) this.timeline.grown(false);
+        this._setStatus(message.tail.finish_reason === "cancelled" ? "stopped" : "done", { reason: message.tail.finish_reason });
+        setText(this.say, `${S.plural(this.live.tokens, "token")} in ${S.plural(this.live.passes.length, "pass")}.`);
+        this._drawCompare();
+      }
+      if (message.kind === "failed") this._setStatus("failed", message);
+      S.cost.handed += performance.now() - began;
+    }
+
+    _clear() {
+      this.wire.stop();
+      this.wire.run = null;
+      this.turns = [];
+      this.request = this.record = this.live = this.kept = this.verdict = null;
+      this.compare.hidden = true;
+      this.card.close();
+      this.passes.update({ record: null, cursor: 0, verdict: null });
+      this.answer.update({ record: null, cursor: 0, verdict: null });
+      this.cache.update({ record: null });
+      this.timeline.load(null);
+      this.whatIf.range.disabled = false;
+      this.whatIf.say(null, null);
+      setText(this.explain, "");
+      this._drawConversation();
+      this._setStatus("empty");
+    }
+
+    // -- keeping ------------------------------------------------------------------------------------------------------
+
+    async _savePage() {
+      if (!this.record) return;
+      S.savePage(this.record, await this.gradio.server.player(null));
+    }
+
+    async _load(input) {
+      const file = input.files[0];
+      input.value = "";
+      if (!file) return;
+      try {
+        const record = await S.loadTrace(file, (text) => this.gradio.server.check_trace(text));
+        this.wire.stop();
+        this.kept = null;
+        this.compare.hidden = true;
+        this.show(record);
+        this._setStatus("file", { model: record.head.model });
+      } catch (error) {
+        this._setStatus("failed", { message: error instanceof Error ? error.message : "This file could not be read." });
+      }
+    }
+
+    async _share() {
+      const asked = this.turns.filter((t) => t.role === "user").pop();
+      const link = S.linkTo(this.compose.text.value || (asked ? asked.content : ""), this.compose.values(this.whatIf.tau));
+      history.replaceState(null, "", link);
+      setText(this.banner, (await S.copy(link)) ? "The link is copied; it carries the prompt and the settings." : "The link is in the address bar; it carries the prompt and the settings.");
+    }
+
+    _toggleBig() {
+      const big = this.node.classList.toggle("big");
+      this.big.setAttribute("aria-pressed", String(big));
+      this.passes._measure();
+    }
+
+    _key(event) {
+      if (this.node.offsetParent === null || event.defaultPrevented) return;
+      const target = event.target instanceof Element ? event.target : document.body;
+      if (target.closest("input, textarea, select, summary, [contenteditable]")) return;
+      if (target !== document.body && !this.node.contains(target)) return;
+      if (event.key === " " && target.closest("button")) return;
+      if (event.key === "Escape") return this.card.close();
+      if (this.timeline.key(event)) event.preventDefault();
+    }
+  }
+
+  /** Badge and sentence of each state. */
+  const STATES = {
+    empty: () => ["Ready", "Ask something, and each forward pass of the answer appears here."],
+    example: ({ model }) => ["Recording", `A recorded run of ${shortName(model)}. Ask something to decode live.`],
+    file: ({ model }) => ["Loaded trace", `A run of ${shortName(model)} from a file.`],
+    replay: ({ model, created }) => ["Recording", `A run of ${shortName(model)}${created ? ", " + created.slice(0, 10) : ""}.`],
+    waiting: ({ position, model }) =>
+      model === "loading"
+        ? ["Waiting", "The model is still loading; your run starts as soon as it is there."]
+        : position > 0
+          ? ["Waiting", `${position === 1 ? "One run is" : position + " runs are"} ahead of yours.`]
+          : ["Starting", "Reading the prompt …"],
+    running: () => ["Decoding", "Each pass appears as the model makes it. Space stops time, not the model."],
+    stopped: () => ["Stopped", "Stopped within a pass. What was decoded is kept."],
+    done: ({ reason }) => ["Done", reason === "length" ? "The answer reached its length limit. Step back through it, or move τ." : "The answer is complete. Step back through it, or move τ."],
+    failed: ({ message }) => ["Not decoded", String(message || "Something went wrong.")],
+  };
+
+  function explanation(record) {
+    const algorithm = record.head.config.algorithm;
+    if (algorithm === "autoregressive" || record.blockSize === 1) return "Each row is one forward pass. It guesses one token and keeps it.";
+    const d = record.blockSize;
+    if (algorithm === "self_speculative") return `Each row is one forward pass. It checks the ${d} guesses of the row before (✓), keeps those it would have made itself, and guesses ${d} new ones.`;
+    return `Each row is one forward pass with D = ${d} guesses. The framed prefix is sure enough and kept; the rest is thrown away.`;
+  }
+
+  /** The visitor's question out of a chat prompt; the whole text where there is none. */
+  function lastQuestion(prompt) {
+    const found = [...prompt.matchAll(/<\|im_start\|>user\n([\s\S]*?)<\|im_end\|>/g)].pop();
+    return found ? found[1] : prompt;
+  }
+
+  const shortName = (name) => S.shortened(String(name || "").split("/").pop() || "the model", 40);
+
+  function toggleTheme() {
+    document.body.classList.toggle("dark");
+  }
+
+  /** What drawing costs: milliseconds of script spent on messages. Read by measurements only. */
+  S.cost = { handed: 0 };
+
+  S.mountStage = function (element, gradio) {
+    const stage = new Stage(element, gradio);
+    element.stage = stage;
+    stage.connect();
+    return stage;
+  };
+
+  S.mountPlayer = function (element) {
+    if (matchMedia("(prefers-color-scheme: dark)").matches) document.body.classList.add("dark");
+    const stage = new Stage(element, null);
+    element.stage = stage;
+    try {
+      const record = S.Record.from(JSON.parse(document.getElementById("trace").textContent), "replay");
+      stage.show(record);
+      stage._setStatus("replay", record.head);
+      setText(stage.model, shortName(record.head.model));
+    } catch {
+      stage._setStatus("failed", { message: "This file holds no trace." });
+    }
+    return stage;
+  };
+
+  S.Stage = Stage;
+})(globalThis.SDLM);

@@ -1,0 +1,64 @@
+/* From a component's value to messages in order, each once. */
+(function (S) {
+  "use strict";
+
+  class Wire {
+    /**
+     * @param {{props: object, watch: Function, server: object, send: Function}} gradio
+     * @param {(message: object) => void} onmessage
+     */
+    constructor(gradio, onmessage) {
+      this.gradio = gradio;
+      this.onmessage = onmessage;
+      this.run = null;
+      gradio.watch("value", () => this._accept(gradio.props.value));
+    }
+
+    /** Ask for a run; messages of earlier ones are ignored from now on. */
+    begin(request) {
+      this.stop();
+      this.run = S.newId();
+      this.next = 0;
+      this.early = new Map();
+      this.open = true;
+      this.gradio.send({ run: this.run, ...request });
+    }
+
+    stop() {
+      if (this.run && this.open) this.gradio.server.stop(this.run);
+    }
+
+    _accept(value) {
+      if (!value || value.run !== this.run || !value.messages) return;
+      for (const [n, text] of Object.entries(value.messages)) if (Number(n) >= this.next) this.early.set(Number(n), text);
+      this._deliver();
+      if (this.early.size && !this.asking) this._fetchMissed();
+    }
+
+    _deliver() {
+      while (this.early.has(this.next)) {
+        const message = JSON.parse(this.early.get(this.next));
+        this.early.delete(this.next++);
+        if (message.kind === "failed" || (message.kind === "end" && message.last)) this.open = false;
+        this.onmessage(message);
+      }
+    }
+
+    /** The page slept while more messages came than a value holds. */
+    async _fetchMissed() {
+      const run = this.run;
+      const after = this.next;
+      this.asking = true;
+      try {
+        const texts = await this.gradio.server.missed({ run, after });
+        if (run !== this.run) return;
+        texts.forEach((text, i) => after + i >= this.next && this.early.set(after + i, text));
+        this._deliver();
+      } finally {
+        this.asking = false;
+      }
+    }
+  }
+
+  S.Wire = Wire;
+})(globalThis.SDLM);
