@@ -16,8 +16,8 @@ MAX_BLOCK_SIZE = 64
 class DecodeConfig:
     """Settings of one run; checked when made, so that a wrong one fails before any work (SDLMError).
 
-    algorithm:      one of ALGORITHMS. The first two accept by confidence (paper section 3.4, equations 7 and 8), the third verifies
-                    the last pass's candidates as a draft, the last is next-token prediction.
+    algorithm:      one of ALGORITHMS. The first two accept by confidence (paper section 3.4), the third verifies the
+                    last pass's candidates as a draft, the last is next-token prediction.
     block_size:     D, candidates a pass; None takes the model's own.
     threshold:      τ in [0, 1]: candidates are kept while their confidence is strictly greater.
     temperature:    0 takes the most probable token; above 0 samples.
@@ -47,7 +47,9 @@ class DecodeConfig:
         _check_integer("top_k", self.top_k, 0, None)
         _check_number("top_p", self.top_p, 0.0, 1.0)
         if self.top_p == 0:
-            raise SDLMError("top_p is 0, which leaves no token to choose. Use a value above 0; 1.0 turns the filter off.")
+            raise SDLMError(
+                "top_p is 0, which leaves no token to choose. Use a value above 0; 1.0 turns the filter off."
+            )
         _check_integer("max_new_tokens", self.max_new_tokens, 1, None)
         _check_integer("seed", self.seed, None, None)
 

@@ -37,16 +37,16 @@ class Rows:
         return Rows(self.position.to(device), self.block.to(device), self.horizon.to(device))
 
 
-def causal_rows(start: int, count: int) -> Rows:
+def causal_rows(start: int, count: int, device: torch.device | None = None) -> Rows:
     """`count` causal rows at positions start, start + 1, …"""
-    position = torch.arange(start, start + count)
-    return Rows(position, torch.full((count,), CAUSAL), position + 1)
+    position = torch.arange(start, start + count, device=device)
+    return Rows(position, torch.full_like(position, CAUSAL), position + 1)
 
 
-def block_rows(start: int, block_size: int, block: int = 0) -> Rows:
+def block_rows(start: int, block_size: int, block: int = 0, device: torch.device | None = None) -> Rows:
     """The D rows of one block whose first row, the newest known token once more, is at position `start`."""
-    position = torch.arange(start, start + block_size)
-    return Rows(position, torch.full((block_size,), block), torch.full((block_size,), start))
+    position = torch.arange(start, start + block_size, device=device)
+    return Rows(position, torch.full_like(position, block), torch.full_like(position, start))
 
 
 def concat(parts: Sequence[Rows]) -> Rows:

@@ -65,6 +65,23 @@ class Layer:
     key_norm: Tensor | None = None
 
 
+def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
+    """x (..., h) scaled to unit mean square over its last dimension, times weight (h,)."""
+    return F.rms_norm(x, weight.shape, weight, eps)
+
+
+def swiglu(gate_up: Tensor) -> Tensor:
+    """(n, 2 * intermediate), gate first, -> (n, intermediate)."""
+    gate, up = gate_up.chunk(2, dim=-1)
+    return F.silu(gate) * up
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary position embedding of x (n, H, dh) by cos and sin (n, 1, dh)."""
+    left, right = x.chunk(2, dim=-1)
+    return x * cos + torch.cat([-right, left], dim=-1) * sin
+
+
 @dataclass
 class Transformer:
     """Weights and the pass over them. All tensors in one dtype; layers may lie on several devices."""
@@ -76,54 +93,56 @@ class Transformer:
     head: Linear  # hidden -> V
     rotary: nn.Module  # transformers' rotary embedding: it knows every scaling variant
 
+    # The elementwise steps; training on a CPU puts compiled ones in their place.
+    rms_norm = staticmethod(rms_norm)
+    swiglu = staticmethod(swiglu)
+    rotate = staticmethod(rotate)
+
     def forward(self, token_ids: Tensor, positions: Tensor, attend: Attend) -> Tensor:
         """Hidden states after the final norm, (n, hidden), of n rows given by token_ids and positions, int64 (n,)."""
-        s = self.shape
-        x = F.embedding(token_ids, self.embedding)  # (n, hidden)
+        return self.run(F.embedding(token_ids, self.embedding), positions, attend)
+
+    def run(self, x: Tensor, positions: Tensor, attend: Attend) -> Tensor:
+        """`forward` from the embedded rows x (n, hidden) on."""
         cos, sin = self.rotary(x[None], positions[None])
         cos, sin = cos[0, :, None, :], sin[0, :, None, :]  # (n, 1, dh)
         for index, layer in enumerate(self.layers):
             device = layer.input_norm.device
             if x.device != device:  # a model spread over several devices by accelerate
                 x, cos, sin = x.to(device), cos.to(device), sin.to(device)
-            h = F.rms_norm(x, (s.hidden,), layer.input_norm, s.norm_eps)
-            qkv = layer.qkv(h).view(-1, s.query_heads + 2 * s.kv_heads, s.head_dim)
-            qk, v = qkv.split([s.query_heads + s.kv_heads, s.kv_heads], dim=1)
-            if layer.query_norm is not None and layer.key_norm is not None:
-                q, k = qk.split([s.query_heads, s.kv_heads], dim=1)
-                q = F.rms_norm(q, (s.head_dim,), layer.query_norm, s.norm_eps)
-                k = F.rms_norm(k, (s.head_dim,), layer.key_norm, s.norm_eps)
-                qk = torch.cat([q, k], dim=1)
-            qk = rotate(qk, cos, sin)
+            x = self.run_layer(index, x, cos, sin, attend)
+        return self.rms_norm(x.to(self.norm.device), self.norm, self.shape.norm_eps)
+
+    def run_layer(self, index: int, x: Tensor, cos: Tensor, sin: Tensor, attend: Attend) -> Tensor:
+        """One layer over the rows x (n, hidden)."""
+        s, layer = self.shape, self.layers[index]
+        h = self.rms_norm(x, layer.input_norm, s.norm_eps)
+        qkv = layer.qkv(h).view(-1, s.query_heads + 2 * s.kv_heads, s.head_dim)
+        qk, v = qkv.split([s.query_heads + s.kv_heads, s.kv_heads], dim=1)
+        if layer.query_norm is not None and layer.key_norm is not None:
             q, k = qk.split([s.query_heads, s.kv_heads], dim=1)
-            x = x + layer.output(attend(index, q, k, v))
-            h = F.rms_norm(x, (s.hidden,), layer.mlp_norm, s.norm_eps)
-            gate, up = layer.gate_up(h).chunk(2, dim=-1)
-            x = x + layer.down(F.silu(gate) * up)
-        x = x.to(self.norm.device)
-        return F.rms_norm(x, (s.hidden,), self.norm, s.norm_eps)
+            q = self.rms_norm(q, layer.query_norm, s.norm_eps)
+            k = self.rms_norm(k, layer.key_norm, s.norm_eps)
+            qk = torch.cat([q, k], dim=1)
+        q, k = self.rotate(qk, cos, sin).split([s.query_heads, s.kv_heads], dim=1)
+        x = x + layer.output(attend(index, q, k, v))
+        h = self.rms_norm(x, layer.mlp_norm, s.norm_eps)
+        return x + layer.down(self.swiglu(layer.gate_up(h)))
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Scores over the vocabulary, (n, V) in the weights' dtype, of hidden states (n, hidden)."""
         return self.head(hidden)
 
 
-def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary position embedding of x (n, H, dh) by cos and sin (n, 1, dh)."""
-    left, right = x.chunk(2, dim=-1)
-    return x * cos + torch.cat([-right, left], dim=-1) * sin
+def attend_rows(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+    """Scaled dot-product attention of n rows with grouped queries; returns (n, Hq * dh).
 
-
-def attend_rows(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
-    """Scaled dot-product attention with grouped queries.
-
-    q (n, Hq, dh); k, v (Hkv, m, dh); mask bool (n, m) or None where every row sees every key. Returns (n, Hq * dh).
-    The queries that share a key head are laid side by side as rows, so that each key is read once.
+    q (n, Hq, dh); k, v (Hkv, m, dh); bias (Hq / Hkv * n, m), added to the scores: the rows' bias once for each query
+    head of a group. The queries that share a key head are laid side by side as rows, so that each key is read once.
     """
     n, query_heads, head_dim = q.shape
     kv_heads = k.shape[0]
     group = query_heads // kv_heads
-    q = q.reshape(n, kv_heads, group, head_dim).permute(1, 2, 0, 3).reshape(1, kv_heads, group * n, head_dim)
-    bias = None if mask is None else mask.repeat(group, 1)[None, None]
-    out = F.scaled_dot_product_attention(q, k[None], v[None], attn_mask=bias)
+    q = q.view(n, kv_heads, group, head_dim).permute(1, 2, 0, 3).reshape(1, kv_heads, group * n, head_dim)
+    out = F.scaled_dot_product_attention(q, k[None], v[None], attn_mask=bias[None, None])
     return out.view(kv_heads, group, n, head_dim).permute(2, 0, 1, 3).reshape(n, query_heads * head_dim)

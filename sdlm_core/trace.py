@@ -150,7 +150,9 @@ class Trace:
     def from_json(cls, text: str) -> Trace:
         """Read and check a record; anything out of order raises SDLMError with one clear sentence."""
         if len(text) > MAX_JSON_CHARACTERS:
-            raise SDLMError(f"This trace is too large: {len(text):,} characters, at most {MAX_JSON_CHARACTERS:,} are read.")
+            raise SDLMError(
+                f"This trace is too large: {len(text):,} characters, at most {MAX_JSON_CHARACTERS:,} are read."
+            )
         try:
             data = json.loads(text)
         except (ValueError, RecursionError):
@@ -158,7 +160,9 @@ class Trace:
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise SDLMError(f'This is not a trace: it must be a JSON object whose "format" is "{FORMAT}".')
         if data.get("version") != VERSION:
-            raise SDLMError(f"This trace has version {str(data.get('version'))[:20]}; this program reads version {VERSION}.")
+            raise SDLMError(
+                f"This trace has version {str(data.get('version'))[:20]}; this program reads version {VERSION}."
+            )
         return _trace_from_dict(data)
 
 
@@ -188,9 +192,13 @@ def _trace_from_dict(data: dict[str, Any]) -> Trace:
     start = 0
     for p in passes:
         if p.start != start:
-            raise SDLMError(f"This trace contradicts itself: pass {p.index} starts at {p.start}, but {start} tokens came before.")
+            raise SDLMError(
+                f"This trace contradicts itself: pass {p.index} starts at {p.start}, but {start} tokens came before."
+            )
         if len(p.candidates) > block_size:
-            raise SDLMError(f"This trace contradicts itself: pass {p.index} has more candidates than its block size {block_size}.")
+            raise SDLMError(
+                f"This trace contradicts itself: pass {p.index} has more candidates than its block size {block_size}."
+            )
         start += p.accepted
     finish_reason = _get(data, "finish_reason", str, "the trace")
     if finish_reason not in FINISH_REASONS:
@@ -243,7 +251,9 @@ def _candidate_from_dict(data: Any, where: str) -> Candidate:
         if not (isinstance(row, list) and len(row) == 3 and isinstance(row[1], str)):
             raise SDLMError(f"This trace is broken: an alternative of {where} is not [token id, text, probability].")
         fields = {"token_id": row[0], "probability": row[2]}
-        alternatives.append(Alternative(_integer(fields, "token_id", where), row[1], _number(fields, "probability", where, 1)))
+        alternatives.append(
+            Alternative(_integer(fields, "token_id", where), row[1], _number(fields, "probability", where, 1))
+        )
     return Candidate(
         token_id=_integer(data, "token_id", where),
         text=_get(data, "text", str, where),
@@ -270,6 +280,11 @@ def _integer(data: dict[str, Any], key: str, where: str) -> int:
 
 def _number(data: dict[str, Any], key: str, where: str, high: float = math.inf) -> float:
     value = data.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or not 0 <= value <= high:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not math.isfinite(value)
+        or not 0 <= value <= high
+    ):
         raise SDLMError(f'This trace is broken: "{key}" of {where} is missing or not a number from 0 to {high:g}.')
     return float(value)

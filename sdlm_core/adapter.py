@@ -1,0 +1,50 @@
+"""Merging a PEFT LoRA adapter into the weights it was trained on.
+
+PEFT itself does the training and writes the files; merging is one line of algebra, and importing PEFT for it would add
+five seconds to every start.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from sdlm_core.errors import SDLMError
+
+PREFIX = "base_model.model."
+TOKENS = ".token_adapter.trainable_tokens_delta"  # PEFT's name for the trained rows of an embedding
+
+
+@torch.no_grad()
+def merge_adapter(model: Any, folder: Path) -> None:
+    """Add an adapter's products to the model's matrices, W ← W + α/r · B A, and put in the trained token embeddings.
+
+    model: a transformers model with full weights; folder: adapter_config.json and adapter_model.safetensors.
+    SDLMError where the adapter does not fit the model.
+    """
+    import json
+
+    config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    weights = load_file(folder / "adapter_model.safetensors")
+    scale = config["lora_alpha"] / (config["r"] ** 0.5 if config.get("use_rslora") else config["r"])
+    modules = dict(model.named_modules())
+    for name, a in weights.items():
+        if not name.endswith(".lora_A.weight"):
+            continue
+        target = name.removeprefix(PREFIX).removesuffix(".lora_A.weight")
+        b = weights[name.replace(".lora_A.", ".lora_B.")]
+        if target not in modules or modules[target].weight.shape != (b.shape[0], a.shape[1]):
+            raise SDLMError(
+                f"The adapter in {str(folder)!r} does not fit this base: it changes {target!r} of another shape."
+            )
+        weight = modules[target].weight
+        weight.copy_(weight.float() + scale * (b.float() @ a.float()).to(weight.device))
+    for name, rows in weights.items():
+        if name.endswith(TOKENS):
+            target = name.removeprefix(PREFIX).removesuffix(TOKENS)
+            indices = config["trainable_token_indices"]
+            indices = indices[target.rsplit(".", 1)[-1]] if isinstance(indices, dict) else indices
+            modules[target].weight[indices] = rows.to(modules[target].weight)

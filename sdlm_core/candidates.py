@@ -1,0 +1,128 @@
+"""From logits to candidates: filtered distribution, choice, confidence, and how many are accepted (paper section 3.4).
+
+Works on the model's device and ends in one small transfer. It knows nothing of rows, caches or text.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sdlm_core.config import DecodeConfig
+
+ALTERNATIVES = 5
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What the host learns of one candidate. Numbers are float32, widened by their shortest decimal form."""
+
+    token_id: int
+    confidence: float
+    probability: float
+    entropy: float
+    alternative_ids: tuple[int, ...]
+    alternative_probabilities: tuple[float, ...]
+
+
+def filtered_distribution(logits: Tensor, config: DecodeConfig) -> Tensor:
+    """p_i: softmax of logits (n, V) after temperature, then top-p, then top-k; float32 (n, V).
+
+    Temperature 0 chooses greedily (see `choose`) and leaves the distribution as it is.
+    """
+    scores = logits.float()
+    if config.temperature > 0:
+        scores = scores / config.temperature
+    p = torch.softmax(scores, dim=-1)
+    if config.top_p < 1:
+        ordered, places = p.sort(dim=-1, descending=True)
+        surplus = ordered.cumsum(dim=-1) - ordered >= config.top_p  # the token that crosses top_p stays
+        p = p.masked_fill(torch.zeros_like(surplus).scatter(-1, places, surplus), 0.0)
+        p = p / p.sum(dim=-1, keepdim=True)
+    if 0 < config.top_k < p.shape[-1]:
+        kept, places = p.topk(config.top_k, dim=-1)
+        p = torch.zeros_like(p).scatter(-1, places, kept)
+        p = p / p.sum(dim=-1, keepdim=True)
+    return p
+
+
+class Noise:
+    """Gumbel noise for sampling, a function of the seed and the token's place in the answer alone.
+
+    So a run's samples do not depend on how its passes fell or on who shares the batch, and self-speculative decoding
+    draws what one-token decoding draws. argmax(log p + noise) is a sample of p.
+    """
+
+    def __init__(self, seed: int, vocabulary: int, device: torch.device) -> None:
+        self.seed, self.vocabulary, self.device = seed, vocabulary, device
+        self._rows: dict[int, Tensor] = {}
+
+    def at(self, start: int, count: int) -> Tensor:
+        """Noise (count, V), float32, for the answer's places start, start + 1, …"""
+        self._rows = {place: row for place, row in self._rows.items() if place >= start}
+        for place in range(start, start + count):
+            if place not in self._rows:
+                generator = torch.Generator(self.device)
+                generator.manual_seed(random.Random(f"{self.seed}/{place}").getrandbits(63))  # near seeds, far streams
+                exponential = torch.empty(self.vocabulary, device=self.device).exponential_(generator=generator)
+                self._rows[place] = -exponential.clamp_min(1e-20).log()
+        return torch.stack([self._rows[place] for place in range(start, start + count)])
+
+
+def choose(p: Tensor, noise: Tensor | None) -> Tensor:
+    """Candidates c_i, int64 (n,): the most probable token of p (n, V), or a sample where noise (n, V) is given."""
+    return p.argmax(dim=-1) if noise is None else (p.log() + noise).argmax(dim=-1)
+
+
+def guesses(p: Tensor, chosen: Tensor, algorithm: str) -> list[Guess]:
+    """Read off confidence, entropy (nats) and the top alternatives of `chosen` (n,) under p (n, V); one transfer.
+
+    `entropy_conf` is 1 − H(p) / ln|V| (equation 8); every other algorithm reports p(c) (equation 7).
+    """
+    vocabulary = p.shape[-1]
+    probability = p.gather(-1, chosen[:, None])  # (n, 1)
+    entropy = torch.special.entr(p).sum(dim=-1, keepdim=True)
+    if algorithm == "entropy_conf":
+        # Rounding may not push an even distribution to 0 or below: τ = 0 accepts everything.
+        confidence = (1 - entropy / math.log(vocabulary)).clamp(torch.finfo(torch.float32).tiny, 1)
+    else:
+        confidence = probability
+    top_p, top_ids = p.topk(min(ALTERNATIVES, vocabulary), dim=-1)
+    # Token ids are below 2^24, so float32 carries them exactly beside the probabilities.
+    packed = torch.cat([chosen[:, None].float(), confidence, probability, entropy, top_ids.float(), top_p], dim=-1)
+    table = packed.cpu().numpy()  # (n, 4 + 2 * ALTERNATIVES): the pass's one transfer
+    half = top_ids.shape[-1]
+    out = []
+    for row in table:
+        ids, probabilities = row[4 : 4 + half], row[4 + half :]
+        some = int(np.count_nonzero(probabilities > 0))
+        out.append(
+            Guess(
+                token_id=int(row[0]),
+                confidence=_shortest(row[1]),
+                probability=_shortest(row[2]),
+                entropy=_shortest(row[3]),
+                alternative_ids=tuple(int(i) for i in ids[:some]),
+                alternative_probabilities=tuple(_shortest(x) for x in probabilities[:some]),
+            )
+        )
+    return out
+
+
+def count_accepted(confidences: Sequence[float], threshold: float) -> int:
+    """n: the longest prefix of confidences strictly above τ, at least 1 and at most all of them (section 3.4)."""
+    n = 0
+    while n < len(confidences) and confidences[n] > threshold:
+        n += 1
+    return max(n, 1)
+
+
+def _shortest(x: np.float32) -> float:
+    """The float that prints shortest among those that round to x: 0.9, not 0.8999999761581421."""
+    return float(str(x))

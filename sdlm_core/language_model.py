@@ -1,0 +1,118 @@
+"""A loaded model: weights, tokenizer and the facts that make it an SDLM. It knows nothing of how it was loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import torch
+
+from sdlm_core.cache import KVCache
+from sdlm_core.config import DecodeConfig
+from sdlm_core.errors import SDLMError
+from sdlm_core.model import Transformer
+
+# A question, chat messages ({"role": …, "content": …}) or token ids.
+Prompt = str | Sequence[Mapping[str, str]] | Sequence[int]
+
+
+@dataclass(eq=False)
+class LanguageModel:
+    """What decoding needs of a model.
+
+    block_size:    D the model was trained with; None for a plain autoregressive model, which can only decode as such.
+    causal_attn:   whether a block's rows see each other causally rather than both ways.
+    mask_token_id: the token that stands for "guess this"; None for a plain autoregressive model.
+    """
+
+    name: str
+    transformer: Transformer
+    tokenizer: Any
+    block_size: int | None
+    causal_attn: bool
+    mask_token_id: int | None
+    end_token_ids: frozenset[int]
+    device: torch.device
+    dtype: torch.dtype
+    description: str = ""  # device and precision, for people
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.token_text = lru_cache(maxsize=65_536)(self._token_text)
+
+    @property
+    def vocabulary(self) -> int:
+        return self.transformer.shape.vocabulary
+
+    @property
+    def context_length(self) -> int:
+        """Tokens that prompt and answer may have together."""
+        return self.transformer.shape.context
+
+    def new_cache(self) -> KVCache:
+        """An empty KV cache for one run."""
+        devices = [layer.input_norm.device for layer in self.transformer.layers]
+        return KVCache(self.transformer.shape.kv_heads, self.transformer.shape.head_dim, devices, self.dtype)
+
+    def check_block_size(self, config: DecodeConfig) -> int:
+        """D for a run with `config`. SDLMError where this model cannot decode so."""
+        if config.algorithm == "autoregressive":
+            return 1
+        if self.mask_token_id is None:
+            raise SDLMError(
+                f"The model {self.name!r} has no mask token, so it cannot guess ahead: {config.algorithm!r} is impossible. "
+                'Use algorithm="autoregressive", or retrofit it first: python -m sdlm_core retrofit --help. '
+                'If it is an SDLM, its config.json must name "text_mask_token" or "text_mask_token_id".'
+            )
+        return config.block_size or self.block_size or 1
+
+    def encode(self, prompt: Prompt) -> tuple[str, list[int]]:
+        """The prompt as text for people and as token ids, through the chat template unless it is token ids already.
+
+        SDLMError where it is empty or leaves no room for an answer.
+        """
+        if isinstance(prompt, str):
+            text, messages = prompt, [{"role": "user", "content": prompt}]
+            if not prompt.strip():
+                raise SDLMError("The prompt is empty. Write a question or an instruction.")
+        elif len(prompt) == 0:
+            raise SDLMError("The prompt is empty: it holds no token and no message.")
+        elif isinstance(prompt[0], Mapping):
+            messages = [dict(message) for message in prompt]  # type: ignore[arg-type]
+            text = str(messages[-1].get("content", ""))
+        else:
+            ids = [int(i) for i in prompt]  # type: ignore[arg-type,call-overload]
+            outside = [i for i in ids if not 0 <= i < self.vocabulary]
+            if outside:
+                raise SDLMError(
+                    f"Token id {outside[0]} is not in the vocabulary of {self.name!r} (0 … {self.vocabulary - 1})."
+                )
+            return self.decode(ids), self._check_length(ids)
+        if self.tokenizer.chat_template:
+            rendered = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+            ids = self.tokenizer(rendered, add_special_tokens=False)["input_ids"]
+        else:
+            ids = self.tokenizer("\n".join(m["content"] for m in messages))["input_ids"]
+        return text, self._check_length(ids)
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """Text of tokens, special tokens included."""
+        return str(
+            self.tokenizer.decode(list(token_ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        )
+
+    def _token_text(self, token_id: int) -> str:
+        """A single token's text, for lists of alternatives."""
+        return self.decode([token_id])
+
+    def _check_length(self, ids: list[int]) -> list[int]:
+        if not ids:
+            raise SDLMError("The prompt is empty: it has no token.")
+        if len(ids) >= self.context_length:
+            raise SDLMError(
+                f"The prompt has {len(ids):,} tokens, but {self.name!r} reads at most {self.context_length:,}, "
+                "its answer included. Shorten the prompt."
+            )
+        return ids
