@@ -172,7 +172,7 @@ class Run:
         return Decision((firsts[:n] + draft)[:d], n, first, draft, rest)
 
     def commit(self, plan: Plan, decision: Decision, seconds: float) -> Pass:
-        """Keep the accepted candidates, cut at an end token and at max_new_tokens; move the cache's frontier; record."""
+        """Keep the accepted candidates, cut at an end token and at the length limit; move the cache's frontier."""
         ids = [g.token_id for g in decision.block]
         n = min(decision.accepted, self.max_new_tokens - len(self.token_ids))
         ends = [i for i in range(n) if ids[i] in self.lm.end_token_ids]
@@ -251,7 +251,7 @@ class Run:
 
 
 def _attention_bias(run: Run, plan: Plan) -> Tensor:
-    """What `attend_rows` adds to one run's scores: each row sees the cache, and of the pass's rows what the rule says."""
+    """Added to one run's scores: each row sees the cache, and of the pass's rows what the rule says."""
     among = masks.attention_mask(plan.rows, run.lm.causal_attn)  # (n, n)
     hidden = torch.zeros(among.shape, dtype=run.lm.dtype, device=among.device).masked_fill(~among, -torch.inf)
     cached = hidden.new_zeros(len(plan.rows), run.cache.length)

@@ -62,7 +62,7 @@ class LanguageModel:
             return 1
         if self.mask_token_id is None:
             raise SDLMError(
-                f"The model {self.name!r} has no mask token, so it cannot guess ahead: {config.algorithm!r} is impossible. "
+                f"The model {self.name!r} has no mask token, so it cannot decode by {config.algorithm!r}. "
                 'Use algorithm="autoregressive", or retrofit it first: python -m sdlm_core retrofit --help. '
                 'If it is an SDLM, its config.json must name "text_mask_token" or "text_mask_token_id".'
             )

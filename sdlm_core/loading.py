@@ -208,7 +208,8 @@ def find_folder(name: str) -> Path:
         raise SDLMError(f"{name!r} is a file; give the checkpoint's folder.")
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
         raise SDLMError(
-            f'There is no folder {name!r}. Give "builtin", a checkpoint\'s folder, or a hub id such as "OpenGVLab/SDLM-3B-D4".'
+            f'There is no folder {name!r}. Give "builtin", the folder of a checkpoint, or a hub id such as '
+            '"OpenGVLab/SDLM-3B-D4".'
         )
     from huggingface_hub import snapshot_download
 

@@ -1,0 +1,34 @@
+# Two commands: `make demo` starts the app, `make test` runs every check. Both make .venv first and reuse it later.
+PYTHON ?= python3.11
+BIN := .venv/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test setup check screenshots clean
+
+demo: .venv/.app
+	$(BIN)/python app.py
+
+test: .venv/.dev
+	$(BIN)/python tests/install_browser.py
+	$(BIN)/ruff check .
+	$(BIN)/mypy sdlm_core app app.py
+	$(BIN)/python -m pytest -q
+
+setup: .venv/.app
+
+screenshots: .venv/.dev
+	$(BIN)/python -m app.screenshots
+
+# The stamps are newer than the requirements they were made from, so a changed pin installs again.
+.venv/.app: requirements.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || \
+	  { echo "Python 3.11 with venv is needed; say where it is: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	$(BIN)/pip install -q -r requirements.txt
+	@touch $@
+
+.venv/.dev: requirements-dev.txt .venv/.app
+	$(BIN)/pip install -q -r requirements-dev.txt
+	@touch $@
+
+clean:
+	rm -rf .venv
