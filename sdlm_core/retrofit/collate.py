@@ -1,0 +1,139 @@
+"""From conversations to packed rows: draw blocks, lay them behind the text, put the labels beside them (section 3.3).
+
+A sequence is its text rows x₁…x_L, then K blocks of D rows [x_s, m × (D−1)] at positions s … s+D−1, each with labels
+x_{s+1} … x_{s+D}. A batch is sequences one after another in one flat list: no padding, nothing wasted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sdlm_core import masks
+from sdlm_core.masks import Rows
+from sdlm_core.retrofit.data import Conversation, Mixture, mix_seed
+
+IGNORE = -100  # label of a row that carries no loss
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Where one sequence lies in the batch: text rows [start, start + text), then blocks × D block rows."""
+
+    start: int
+    text: int
+    blocks: int
+
+
+@dataclass(frozen=True)
+class Batch:
+    """n packed rows, of which m are block rows. All tensors int64.
+
+    token_ids, sequence: (n,); rows: the coordinates of all n. block_rows: (m,) where the block rows lie among the n;
+    labels (m,) with IGNORE beyond an answer's end; offset (m,) the row's place in its block, 0 … D−1.
+    """
+
+    token_ids: Tensor
+    sequence: Tensor
+    rows: Rows
+    segments: list[Segment]
+    block_rows: Tensor
+    labels: Tensor
+    offset: Tensor
+
+    def __len__(self) -> int:
+        return self.token_ids.shape[0]
+
+    def to(self, device: torch.device) -> Batch:
+        return Batch(
+            self.token_ids.to(device),
+            self.sequence.to(device),
+            self.rows.to(device),
+            self.segments,
+            self.block_rows.to(device),
+            self.labels.to(device),
+            self.offset.to(device),
+        )
+
+
+@dataclass(frozen=True)
+class Collator:
+    """How blocks are drawn. block_density: blocks per answer token; at most max_blocks a conversation."""
+
+    block_size: int
+    mask_token_id: int
+    block_density: float
+    max_blocks: int
+
+    def draw_starts(self, conversation: Conversation, generator: torch.Generator) -> list[tuple[int, int]]:
+        """(s, end of its turn) of the drawn blocks, ascending. s runs from the token before the answer's first one."""
+        candidates = [(s, end) for start, end in conversation.turns for s in range(max(start - 1, 0), end - 1)]
+        wanted = min(self.max_blocks, max(1, round(self.block_density * len(candidates))), len(candidates))
+        chosen = torch.randperm(len(candidates), generator=generator)[:wanted].sort().values.tolist()
+        return [candidates[i] for i in chosen]
+
+    def sequence(self, conversation: Conversation, starts: list[tuple[int, int]]) -> Batch:
+        """One conversation with its blocks. Text after the last block's start is dropped: nobody sees it."""
+        ids, size = conversation.token_ids, self.block_size
+        text = starts[-1][0]  # the last block sees x_1 … x_{s−1} and carries x_s itself
+        token_ids = ids[:text]
+        labels: list[int] = []
+        for s, end in starts:
+            token_ids = token_ids + [ids[s]] + [self.mask_token_id] * (size - 1)
+            known = ids[s + 1 : min(s + 1 + size, end)]
+            labels += known + [IGNORE] * (size - len(known))
+        rows = masks.concat(
+            [masks.causal_rows(0, text)] + [masks.block_rows(s, size, block) for block, (s, _) in enumerate(starts)]
+        )
+        count = len(starts) * size
+        return Batch(
+            token_ids=torch.tensor(token_ids),
+            sequence=torch.zeros(text + count, dtype=torch.int64),
+            rows=rows,
+            segments=[Segment(0, text, len(starts))],
+            block_rows=torch.arange(text, text + count),
+            labels=torch.tensor(labels),
+            offset=torch.arange(size).repeat(len(starts)),
+        )
+
+    def draw(self, mixture: Mixture, rows: int) -> list[Batch]:
+        """The next sequences: added until one more like the last would overrun `rows`."""
+        parts: list[Batch] = []
+        total = 0
+        while not parts or total + len(parts[-1]) <= rows:
+            generator = torch.Generator().manual_seed(mix_seed(mixture.seed, -1, mixture.count))
+            source, conversation = mixture.draw()
+            part = self.sequence(conversation, self.draw_starts(conversation, generator))
+            mixture.account(source, len(part))
+            parts.append(part)
+            total += len(part)
+        return parts
+
+
+def packs(sequences: list[Batch], rows: int) -> list[Batch]:
+    """Sequences in as many packs as it takes for none to exceed `rows`, unless a single sequence does."""
+    groups: list[list[Batch]] = []
+    for sequence in sequences:
+        if groups and sum(map(len, groups[-1])) + len(sequence) <= rows:
+            groups[-1].append(sequence)
+        else:
+            groups.append([sequence])
+    return [pack(group) for group in groups]
+
+
+def pack(parts: list[Batch]) -> Batch:
+    """Sequences one after another; sequence numbers and row indices shifted accordingly."""
+    starts = [0]
+    for part in parts:
+        starts.append(starts[-1] + len(part))
+    return Batch(
+        token_ids=torch.cat([p.token_ids for p in parts]),
+        sequence=torch.cat([torch.full((len(p),), i) for i, p in enumerate(parts)]),
+        rows=masks.concat([p.rows for p in parts]),
+        segments=[Segment(at, p.segments[0].text, p.segments[0].blocks) for at, p in zip(starts, parts, strict=False)],
+        block_rows=torch.cat([p.block_rows + at for at, p in zip(starts, parts, strict=False)]),
+        labels=torch.cat([p.labels for p in parts]),
+        offset=torch.cat([p.offset for p in parts]),
+    )

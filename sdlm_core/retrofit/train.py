@@ -1,0 +1,364 @@
+"""The retrofit: an autoregressive checkpoint and conversations in, an SDLM out (section 3.3).
+
+`retrofit` is the whole loop. It knows nothing of how a batch is laid out (collate), who sees whom (masks) or how the
+layers are computed (lean, attention); it decides what is trained, at which rate, for how long, and what is kept.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import logging
+import math
+import signal
+import sys
+import time
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from peft import LoraConfig, get_peft_model
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from sdlm_core.errors import SDLMError
+from sdlm_core.model import ARCHITECTURES
+from sdlm_core.retrofit import output
+from sdlm_core.retrofit.attention import attention, default_implementation
+from sdlm_core.retrofit.collate import Batch, Collator, packs
+from sdlm_core.retrofit.data import Mixture, load_sources
+from sdlm_core.retrofit.held_out import evaluate, held_out_batches, mean_losses
+from sdlm_core.retrofit.lean import LeanModel
+from sdlm_core.retrofit.loss import cross_entropy
+
+log = logging.getLogger(__name__)
+
+PROJECTIONS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+BETAS = (0.9, 0.98)  # a second moment that follows the quick changes of a short run
+FLOOR = 0.1  # where the cosine ends, as a share of the learning rate
+
+
+@dataclass
+class RetrofitConfig:
+    """Everything a run depends on. With both `steps` and `minutes`, whichever ends first."""
+
+    model: str  # folder or hub name of a Llama, Qwen2 or Qwen3 model
+    data: str  # JSONL or meta JSON
+    output: str
+    block_size: int = 8
+    causal_attn: bool = False
+    mask_token: str = "<text_mask>"  # added where the tokenizer lacks it; with LoRA it must exist
+    lora_rank: int = 64  # 0 trains all weights
+    lora_alpha: int = 64
+    learning_rate: float = 5e-4
+    schedule: str = "cosine"  # or "constant"
+    warmup_steps: int = 50
+    grad_clip: float = 1.0
+    steps: int | None = None
+    minutes: float | None = None  # training time, accumulated over resumes
+    rows_per_step: int = 4096
+    rows_per_pass: int = 4096  # of which so many at once; fewer save memory
+    workers: int = 1  # on a CPU: passes side by side, each on one core
+    block_density: float = 0.4  # blocks per answer token
+    max_blocks: int = 48  # a conversation
+    max_tokens: int = 1024  # a conversation, longer ones are cut
+    held_out: float = 0.02
+    held_out_rows: int = 6144  # a group
+    evaluate_every: int = 50
+    checkpoint_minutes: float = 5.0
+    seed: int = 0
+    dtype: str = "auto"  # compute: bfloat16 where the hardware has it
+    attention: str = "auto"
+    compile: bool = False
+    recompute_layers: bool = False
+    resume: bool = False
+    base_name: str | None = None  # what adapter_config.json calls the base model; default: `model`
+
+    def check(self) -> None:
+        if self.steps is None and self.minutes is None:
+            raise SDLMError("Say how long to train: --steps, --minutes or both.")
+        if self.schedule not in ("cosine", "constant"):
+            raise SDLMError(f'schedule must be "cosine" or "constant", not {self.schedule!r}.')
+        if self.block_size < 1 or self.rows_per_step < 1 or self.max_blocks < 1 or not 0 < self.block_density <= 1:
+            raise SDLMError("block_size, rows_per_step and max_blocks must be at least 1, block_density in (0, 1].")
+        if not 0 <= self.held_out < 1:
+            raise SDLMError("held_out is a share of the prompts: at least 0 and below 1.")
+
+
+def retrofit(config: RetrofitConfig) -> Path:
+    """Train as `config` says and return the output folder, which holds the best state by held-out loss."""
+    config.check()
+    reserve_heap()
+    accelerator = Accelerator(cpu=not torch.cuda.is_available())
+    folder = Path(config.output)
+    folder.mkdir(parents=True, exist_ok=True)
+
+    # 1. The model, and what of it is trained.
+    tokenizer, model, mask_token_id = load_base(config, accelerator.device)
+    module = LossModule(model, config, mask_token_id, accelerator.device)
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    optimizer = torch.optim.AdamW(trained.values(), lr=0.0, betas=BETAS, weight_decay=0.0, fused=True)
+
+    # 2. The data: an endless mixture to train on, fixed batches to judge by.
+    sources = load_sources(config.data, config.held_out)
+    mixture = Mixture(sources, tokenizer, config.seed, config.max_tokens)
+    collator = Collator(config.block_size, mask_token_id, config.block_density, config.max_blocks)
+    held_out = held_out_batches(
+        sources, tokenizer, collator, config.max_tokens, config.held_out_rows, config.rows_per_pass
+    )
+
+    # 3. Where an earlier run stopped.
+    progress = Progress()
+    saver = output.Saver(folder, config, model, tokenizer, mask_token_id, module.lean.lora)
+    if config.resume:
+        state = output.load_checkpoint(folder, trained, optimizer)
+        mixture.restore(state["mixture"])
+        progress = Progress(**state["progress"])
+        module.lean.refresh()
+    elif output.has_checkpoint(folder):
+        raise SDLMError(f"{folder} already holds a run. Continue it with --resume, or choose another --output.")
+    wrapped: Any = accelerator.prepare(module)
+
+    # 4. The loop.
+    pool = ThreadPoolExecutor(config.workers, initializer=_one_core) if config.workers > 1 else None
+    stop = StopOnSignal()
+    began = time.perf_counter() - progress.seconds
+    saved = time.perf_counter()
+    while not (progress.done(config) or stop.asked):
+        step_began = time.perf_counter()
+        batches = next_batches(mixture, collator, config, accelerator)
+        rate = learning_rate(config, progress)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        row_losses = compute_gradients(wrapped, batches, list(trained.values()), accelerator, pool)
+        norm = nn.utils.clip_grad_norm_(trained.values(), config.grad_clip)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        module.lean.refresh()
+        progress.step += 1
+        rows = sum(map(len, batches)) * accelerator.num_processes
+        progress.rows += rows
+        progress.seconds = shared_clock(time.perf_counter() - began, accelerator)
+
+        record: dict[str, Any] = {"step": progress.step, "rows": progress.rows}
+        record |= mean_losses(row_losses, batches, config.block_size)
+        record |= {"grad_norm": round(float(norm), 4), "lr": rate}
+        seconds, labels = time.perf_counter() - step_began, sum(int((b.labels >= 0).sum()) for b in batches)
+        record["rows_per_second"] = round(rows / seconds, 1)
+        record["tokens_per_second"] = round(labels * accelerator.num_processes / seconds, 1)
+        record |= {"seconds": round(progress.seconds, 1), "seconds_left": progress.seconds_left(config)}
+        last = progress.done(config) or stop.asked
+        if held_out and (progress.step % config.evaluate_every == 0 or last):
+            record |= evaluate(module, held_out, config.block_size, pool)
+        if accelerator.is_main_process:
+            report(record, saver)
+            if held_out and record.get("held_out_loss", math.inf) < progress.best:
+                progress.best = record["held_out_loss"]
+                saver.save_model()
+            if last or time.perf_counter() - saved > config.checkpoint_minutes * 60:
+                output.save_checkpoint(folder, trained, optimizer, mixture.state, asdict(progress))
+                saved = time.perf_counter()
+    if accelerator.is_main_process and not held_out:
+        saver.save_model()
+    return folder
+
+
+@dataclass
+class Progress:
+    """How far a run is; stored in its checkpoints."""
+
+    step: int = 0
+    rows: int = 0
+    seconds: float = 0.0
+    best: float = math.inf
+
+    def share(self, config: RetrofitConfig) -> float:
+        by_steps = self.step / config.steps if config.steps else 0.0
+        by_time = self.seconds / (config.minutes * 60) if config.minutes else 0.0
+        return max(by_steps, by_time)
+
+    def done(self, config: RetrofitConfig) -> bool:
+        return self.share(config) >= 1
+
+    def seconds_left(self, config: RetrofitConfig) -> int:
+        left = [config.minutes * 60 - self.seconds] if config.minutes else []
+        if config.steps and self.step:
+            left.append((config.steps - self.step) * self.seconds / self.step)
+        return max(0, round(min(left))) if left else 0
+
+
+def learning_rate(config: RetrofitConfig, progress: Progress) -> float:
+    """The rate of the coming step: a linear warm-up, then constant or a cosine down to a tenth."""
+    rate = config.learning_rate * min(1.0, (progress.step + 1) / max(1, config.warmup_steps))
+    if config.schedule == "cosine":
+        rate *= FLOOR + (1 - FLOOR) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress.share(config))))
+    return rate
+
+
+class LossModule(nn.Module):
+    """Batch in, mean loss and loss per block row out: one forward that DistributedDataParallel can wrap."""
+
+    def __init__(self, model: nn.Module, config: RetrofitConfig, mask_token_id: int, device: torch.device) -> None:
+        super().__init__()
+        self.model = model
+        self.config = config
+        dtype = compute_dtype(config, device)
+        self.lean = LeanModel(model, mask_token_id, dtype, config.compile, config.recompute_layers)
+        self.implementation = default_implementation(device) if config.attention == "auto" else config.attention
+
+    def forward(self, batch: Batch, labels: int) -> tuple[Tensor, Tensor]:
+        """The step's mean loss is over `labels` labels; this batch's share of it, a float32 scalar, differentiable, and
+        the loss of each block row, float32 (m,), 0 where the label is ignored."""
+        c = self.config
+        attend = attention(batch, c.block_size, c.causal_attn, self.implementation, self.lean.dtype)
+        hidden = self.lean.hidden(batch.token_ids, batch.rows.position, attend)[batch.block_rows]  # (m, h)
+        weights = (batch.labels >= 0).float() / labels
+        row_id, row = self.lean.trained_head_row()
+        return cross_entropy(hidden, self.lean.head_weight(), batch.labels, weights, row_id, row)
+
+
+def load_base(config: RetrofitConfig, device: torch.device) -> tuple[Any, nn.Module, int]:
+    """Tokenizer, model (under PEFT, or with float32 master weights) and the mask token's id."""
+    tokenizer = AutoTokenizer.from_pretrained(config.model)
+    if not tokenizer.chat_template:
+        raise SDLMError(f"{config.model} has no chat template; training needs one to tell answers from prompts.")
+    known = config.mask_token in tokenizer.get_vocab()
+    if config.lora_rank and not known:
+        raise SDLMError(
+            f"The tokenizer has no token {config.mask_token!r}, and an adapter cannot bring one along. Name an unused "
+            "special token with --mask-token, or train all weights with --lora-rank 0."
+        )
+    dtype = compute_dtype(config, device) if config.lora_rank else torch.float32
+    model = AutoModelForCausalLM.from_pretrained(config.model, dtype=dtype)
+    if model.config.model_type not in ARCHITECTURES:
+        raise SDLMError(f"{config.model} is a {model.config.model_type}; choose one of {', '.join(ARCHITECTURES)}.")
+    if not known:
+        tokenizer.add_special_tokens({"additional_special_tokens": [config.mask_token]})
+        if len(tokenizer) > model.config.vocab_size:
+            model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    mask_token_id = int(tokenizer.convert_tokens_to_ids(config.mask_token))
+    mean = model.get_input_embeddings().weight.detach().float().mean(dim=0)
+    if config.lora_rank:
+        lora = LoraConfig(
+            r=config.lora_rank,
+            lora_alpha=config.lora_alpha,
+            target_modules=PROJECTIONS,
+            trainable_token_indices=[mask_token_id],
+            task_type="CAUSAL_LM",
+        )
+        torch.manual_seed(config.seed)
+        model = get_peft_model(model, lora)
+        mask_row = model.get_base_model().model.embed_tokens.token_adapter.trainable_tokens_delta["default"]
+        for p in model.parameters():
+            if p.requires_grad:
+                p.data = p.data.float()
+    else:
+        mask_row = model.get_input_embeddings().weight[mask_token_id : mask_token_id + 1]
+    with torch.no_grad():
+        mask_row.copy_(mean)  # no word in particular
+    return tokenizer, model.to(device), mask_token_id
+
+
+def compute_dtype(config: RetrofitConfig, device: torch.device) -> torch.dtype:
+    if config.dtype == "auto":
+        return torch.bfloat16
+    dtype = getattr(torch, config.dtype, None)
+    if not isinstance(dtype, torch.dtype):
+        raise SDLMError(f'dtype must be "auto", "bfloat16" or "float32", not {config.dtype!r}.')
+    return dtype
+
+
+def next_batches(mixture: Mixture, collator: Collator, config: RetrofitConfig, accelerator: Accelerator) -> list[Batch]:
+    """This process's packs. Every process draws all of them, so that all agree on the order and on where it stands."""
+    drawn = [collator.draw(mixture, config.rows_per_step) for _ in range(accelerator.num_processes)]
+    return [b.to(accelerator.device) for b in packs(drawn[accelerator.process_index], config.rows_per_pass)]
+
+
+def compute_gradients(
+    module: Any, batches: list[Batch], trained: list[nn.Parameter], accelerator: Accelerator, pool: Executor | None
+) -> list[Tensor]:
+    """Leave the gradient of the mean loss in the parameters and return each batch's row losses.
+
+    With a pool, packs run side by side on a core each: nothing waits for the slower of two cores at every matrix
+    product, as threads inside an operation do, and that counts on a machine that has other work. The sum is taken in
+    the packs' order, so that the result does not depend on who was first.
+    """
+    labels = sum(int((b.labels >= 0).sum()) for b in batches)
+    if pool is None:
+        row_losses = []
+        for batch in batches:
+            loss, losses = module(batch, labels)
+            accelerator.backward(loss)
+            row_losses.append(losses)
+        return row_losses
+
+    def one(batch: Batch) -> tuple[Tensor, tuple[Tensor, ...]]:
+        loss, losses = module(batch, labels)
+        return losses, torch.autograd.grad(loss, trained)
+
+    found = list(pool.map(one, batches))
+    for index, parameter in enumerate(trained):
+        parameter.grad = found[0][1][index]
+        for _, gradients in found[1:]:
+            parameter.grad.add_(gradients[index])
+    return [losses for losses, _ in found]
+
+
+def _one_core() -> None:
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+
+
+def report(record: dict[str, Any], saver: output.Saver) -> None:
+    """One line for people, one for machines."""
+    saver.log(record)
+    positions = " ".join(f"{v:.2f}" for k, v in record.items() if k.startswith("loss_pos_"))
+    line = (
+        f"step {record['step']}  loss {record['loss']:.3f}  [{positions}]  norm {record['grad_norm']:.2f}  "
+        f"lr {record['lr']:.1e}  {record['rows_per_second']:.0f} rows/s  {record['seconds_left'] // 60} min left"
+    )
+    sys.stderr.write(line + "\n")
+    for key, value in record.items():
+        if key.startswith("held_out_"):
+            sys.stderr.write(f"    {key}: {json.dumps(value)}\n")
+
+
+def shared_clock(seconds: float, accelerator: Accelerator) -> float:
+    """The slowest process's clock, so that all take the same rate and stop at the same step."""
+    if accelerator.num_processes == 1:
+        return seconds
+    clock: Any = accelerator.gather(torch.tensor([seconds], device=accelerator.device))
+    return float(clock.max())
+
+
+class StopOnSignal:
+    """SIGTERM and Ctrl-C end the run after the current step, with a checkpoint."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        try:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, self._ask)
+        except ValueError:  # not the main thread: whoever runs us handles signals
+            log.debug("signals are handled elsewhere")
+
+    def _ask(self, number: int, frame: Any) -> None:
+        self.asked = True
+
+
+def reserve_heap() -> None:
+    """Tell glibc to keep freed memory. Otherwise every large temporary is mapped and page-faulted anew: on a CPU that
+    costs a third of a training step. Elsewhere than on glibc nothing happens."""
+    torch.set_flush_denormal(True)
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):
+        return
+    trim_threshold, top_pad, mmap_threshold, arena_max = -1, -2, -3, -8  # malloc.h
+    mallopt(arena_max, 1)  # only the main arena may grow large
+    mallopt(mmap_threshold, 1 << 30)
+    mallopt(trim_threshold, (1 << 31) - 1)
+    mallopt(top_pad, 256 << 20)

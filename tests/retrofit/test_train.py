@@ -1,0 +1,195 @@
+"""The whole run on tiny models: it learns, resumes exactly, and leaves files that PEFT and transformers can read."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import PeftModel
+from safetensors.torch import load_file
+
+from sdlm_core import masks
+from sdlm_core.config import DecodeConfig
+from sdlm_core.decoding import decode
+from sdlm_core.errors import SDLMError
+from sdlm_core.loading import load_model
+from sdlm_core.retrofit import cli, output, train
+from sdlm_core.retrofit.train import RetrofitConfig, retrofit
+from tests.retrofit import tiny
+
+ALPHABET = "abcdefghijklmnopqrstuvwxyz" * 2
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    return tiny.folder(tmp_path / "base")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Answers that go on through the alphabet from the letter asked for, seven letters and the end token."""
+    pairs = [(letter, ALPHABET[i + 1 : i + 8]) for i, letter in enumerate(ALPHABET[:26])]
+    return tiny.jsonl(tmp_path / "data.jsonl", pairs)
+
+
+def config(base: Path, data: Path, output: Path, **changes: Any) -> RetrofitConfig:
+    settings: dict[str, Any] = {
+        "mask_token": "<mask>",
+        "block_size": 4,
+        "lora_rank": 8,
+        "steps": 6,
+        "warmup_steps": 2,
+        "rows_per_step": 256,
+        "held_out": 0.0,
+        "dtype": "float32",
+        "evaluate_every": 3,
+    }
+    return RetrofitConfig(model=str(base), data=str(data), output=str(output), **(settings | changes))
+
+
+def log_of(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "training_log.jsonl").read_text().splitlines()]
+
+
+def test_learns_to_guess_every_token_of_a_block(base: Path, data: Path, tmp_path: Path) -> None:
+    """Predictable text ends up decoded D tokens a pass at τ 0.9, from the checkpoint as the loader reads it."""
+    run = config(base, data, tmp_path / "out", lora_rank=0, steps=250, learning_rate=3e-3, rows_per_step=512)
+    folder = retrofit(run)
+    last = log_of(folder)[-1]
+    assert max(last[f"loss_pos_{i}"] for i in range(1, 5)) < 0.2
+    lm = load_model(str(folder / "model"), device="cpu", dtype="float32")
+    assert (lm.block_size, lm.mask_token_id, lm.causal_attn) == (4, tiny.MASK_ID, False)
+    trace = decode(lm, [{"role": "user", "content": "d"}], DecodeConfig(threshold=0.9, max_new_tokens=32))
+    assert trace.text == "efghijk"
+    assert [p.accepted for p in trace.passes] == [4, 4]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_resuming_equals_an_uninterrupted_run(base: Path, data: Path, tmp_path: Path, workers: int) -> None:
+    changes = {"schedule": "constant", "rows_per_pass": 100, "workers": workers}
+    whole = log_of(retrofit(config(base, data, tmp_path / "whole", **changes)))
+    retrofit(config(base, data, tmp_path / "parts", **changes, steps=2))
+    parts = log_of(retrofit(config(base, data, tmp_path / "parts", **changes, resume=True)))
+    assert [r["step"] for r in parts] == [1, 2, 3, 4, 5, 6]
+    assert [r["loss"] for r in parts] == [r["loss"] for r in whole]
+    weights = [load_file(tmp_path / name / "checkpoint" / "state.safetensors") for name in ("whole", "parts")]
+    for name, tensor in weights[0].items():
+        torch.testing.assert_close(weights[1][name], tensor)
+
+
+def test_lora_gradients_are_those_of_pefts_own_forward(base: Path, data: Path, tmp_path: Path) -> None:
+    """The merged pass with hand-written gradients against autograd through PEFT's modules, on one conversation."""
+    settings = config(base, data, tmp_path)
+    _, model, mask_id = train.load_base(settings, torch.device("cpu"))
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.05, generator=generator)
+    batch = tiny.batch(block_size=4)
+    loss, _ = train.LossModule(model, settings, mask_id, torch.device("cpu"))(batch, int((batch.labels >= 0).sum()))
+    loss.backward()
+    found = {n: p.grad for n, p in model.named_parameters() if p.requires_grad}
+    model.zero_grad(set_to_none=True)
+    model.train(False)
+    visible = masks.attention_mask(batch.rows, False) & (batch.sequence[:, None] == batch.sequence[None])
+    logits = model(
+        input_ids=batch.token_ids[None],
+        position_ids=batch.rows.position[None],
+        attention_mask=torch.where(visible, 0.0, float("-inf"))[None, None],
+    ).logits[0, batch.block_rows]
+    expected = torch.nn.functional.cross_entropy(logits, batch.labels)
+    expected.backward()
+    torch.testing.assert_close(loss, expected)
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            torch.testing.assert_close(found[name], parameter.grad, rtol=1e-3, atol=1e-6)
+
+
+def test_the_adapter_loads_in_peft(base: Path, data: Path, tmp_path: Path) -> None:
+    folder = retrofit(config(base, data, tmp_path / "out", held_out=0.2, base_name="the base"))
+    settings = json.loads((folder / "adapter" / "adapter_config.json").read_text())
+    assert settings["base_model_name_or_path"] == "the base"
+    assert settings["trainable_token_indices"] == [tiny.MASK_ID]
+    facts = json.loads((folder / "adapter" / "sdlm_config.json").read_text())
+    assert facts == {
+        "base": "the base",
+        "block_size": 4,
+        "causal_attn": False,
+        "text_mask_token": "<mask>",
+        "text_mask_token_id": tiny.MASK_ID,
+    }
+    weights = load_file(folder / "adapter" / "adapter_model.safetensors")
+    assert {tensor.dtype for tensor in weights.values()} == {torch.bfloat16}
+    loaded = PeftModel.from_pretrained(tiny.model(), folder / "adapter")
+    merged = loaded.merge_and_unload().model.embed_tokens.weight[tiny.MASK_ID]
+    row = next(tensor for name, tensor in weights.items() if "trainable_tokens" in name)[0]
+    torch.testing.assert_close(merged, row.float())
+    records = [r for r in log_of(folder) if "held_out_loss" in r]
+    assert [r["step"] for r in records] == [3, 6]
+    assert len(records[0]["held_out_all"]) == 4
+
+
+def test_the_best_state_by_held_out_loss_is_kept(
+    base: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = iter([2.0, 1.0, 3.0])
+    saved: list[float] = []
+
+    def evaluate(*_: Any) -> dict[str, Any]:
+        saved.append(next(losses))
+        return {"held_out_loss": saved[-1]}
+
+    kept: list[float] = []
+    monkeypatch.setattr(train, "evaluate", evaluate)
+    monkeypatch.setattr(output.Saver, "save_model", lambda self: kept.append(saved[-1]))
+    retrofit(config(base, data, tmp_path / "out", held_out=0.2, evaluate_every=2))
+    assert kept == [2.0, 1.0]
+
+
+def test_schedule() -> None:
+    settings = RetrofitConfig("m", "d", "o", steps=100, warmup_steps=10, learning_rate=1.0)
+    rates = [train.learning_rate(settings, train.Progress(step=step)) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1, rel=0.01)
+    assert max(rates) == rates[9] > 0.95
+    assert rates[-1] == pytest.approx(0.1, abs=0.01)
+    by_time = RetrofitConfig("m", "d", "o", minutes=10, warmup_steps=1, learning_rate=1.0)
+    assert train.learning_rate(by_time, train.Progress(step=7, seconds=300)) == pytest.approx(0.55)
+    assert train.Progress(step=7, seconds=600).done(by_time)
+    constant = RetrofitConfig("m", "d", "o", steps=100, warmup_steps=10, learning_rate=1.0, schedule="constant")
+    assert train.learning_rate(constant, train.Progress(step=99)) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"steps": None}, "how long"),
+        ({"schedule": "linear"}, "schedule"),
+        ({"block_density": 0.0}, "block_density"),
+        ({"mask_token": "<new>"}, "cannot bring one along"),
+        ({"resume": True}, "no checkpoint"),
+        ({"dtype": "half-ish"}, "dtype"),
+    ],
+)
+def test_mistakes_are_explained(base: Path, data: Path, tmp_path: Path, changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(SDLMError, match=says):
+        retrofit(config(base, data, tmp_path / "out", **changes))
+
+
+def test_a_run_is_not_overwritten(base: Path, data: Path, tmp_path: Path) -> None:
+    retrofit(config(base, data, tmp_path / "out", steps=1))
+    with pytest.raises(SDLMError, match="--resume"):
+        retrofit(config(base, data, tmp_path / "out", steps=1))
+
+
+def test_command_line(base: Path, data: Path, tmp_path: Path) -> None:
+    parser = argparse.ArgumentParser()
+    cli.add_arguments(parser)
+    out = tmp_path / "out"
+    args = ["--model", str(base), "--data", str(data), "--output", str(out), "--mask-token", "<mask>", "--steps", "1"]
+    assert cli.run(parser.parse_args([*args, "--lora-rank", "2", "--held-out", "0", "--dtype", "float32"])) == 0
+    assert (out / "adapter" / "adapter_model.safetensors").is_file()
