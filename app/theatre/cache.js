@@ -7,7 +7,9 @@
     /** @param {(pass: number) => void} seek */
     constructor(seek) {
       this.canvas = el("canvas", { role: "img" });
-      this.caption = el("p", { class: "caption" });
+      this.numbers = { reused: el("b"), written: el("b"), thrown: el("b") };
+      const part = (name, text) => el("span", {}, el("i", { class: name }), this.numbers[name], el("span", { text: " " + text }));
+      this.caption = el("p", { class: "caption" }, el("span", { text: "KV cache, rows in this pass:" }), part("reused", "read from it,"), part("written", "written to it,"), part("thrown", "thrown away"));
       this.node = el("section", { class: "cache", "aria-label": "KV cache" }, this.canvas, this.caption);
       this.view = { record: null, cursor: 0 };
       this.draw = S.everyFrame(() => this._draw());
@@ -23,6 +25,13 @@
     update(change) {
       Object.assign(this.view, change);
       this.draw();
+    }
+
+    _say(pass) {
+      S.setText(this.numbers.reused, pass ? String(pass.rows_reused) : "–");
+      S.setText(this.numbers.written, pass ? String(pass.rows_written) : "–");
+      S.setText(this.numbers.thrown, pass ? String(pass.rows - pass.rows_written) : "–");
+      this.canvas.setAttribute("aria-label", this.caption.textContent);
     }
 
     _slots(record) {
@@ -44,8 +53,7 @@
       const passes = record ? record.passes : [];
       const shown = Math.min(cursor, passes.length);
       const now = shown ? passes[shown - 1] : null;
-      S.setText(this.caption, now ? `Pass ${shown}: ${now.rows_reused} rows read from the KV cache, ${now.rows_written} written, ${now.rows - now.rows_written} thrown away.` : "The KV cache grows by the accepted rows; a pass's guesses are thrown away.");
-      this.canvas.setAttribute("aria-label", this.caption.textContent);
+      this._say(now);
       if (!record) return;
       const style = getComputedStyle(this.node);
       const [reused, written, thrown, ink] = ["--reused", "--written", "--thrown", "--ink"].map((name) => style.getPropertyValue(name));

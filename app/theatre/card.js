@@ -69,6 +69,8 @@
 
   /** What became of a guess, in a sentence or two. */
   function verdict(record, pass, i) {
+    const tau = record.head.config.threshold;
+    const unsure = record.judged && pass.candidates[0].confidence <= tau; // even the first was not above τ
     const guess = pass.candidates[i];
     const drafted = pass.draft[i];
     const checked = drafted && i < pass.accepted
@@ -77,16 +79,18 @@
         : ` The pass before had guessed “${S.shortened(S.visible(drafted.text), 30)}” here: a mismatch, so checking ended.`
       : "";
     if (i < pass.accepted) {
-      if (i === 0) return "Kept: the first guess of a pass always is." + checked;
+      if (i === 0) return (unsure ? `Kept, though not above τ = ${S.short(tau)}: a pass always keeps its first guess.` : "Kept.") + checked;
       return (record.judged ? "Kept: it and all before it are sure enough." : "Kept.") + checked;
     }
     const why = !record.judged
       ? "Not kept yet: a draft for the next pass to check."
-      : i === pass.accepted && guess.confidence <= record.head.config.threshold
-        ? `Discarded: ${S.short(guess.confidence, 3)} is not above τ = ${S.short(record.head.config.threshold)}.`
-        : i === pass.accepted
-          ? "Discarded: the answer had reached its end."
-          : "Discarded: it follows a discarded guess.";
+      : unsure
+        ? "Discarded: the first guess of this pass was not sure enough, so only that one counts."
+        : i === pass.accepted && guess.confidence <= tau
+          ? `Discarded: ${S.short(guess.confidence, 3)} is not above τ = ${S.short(tau)}.`
+          : i === pass.accepted
+            ? "Discarded: the answer had reached its end."
+            : "Discarded: it follows a discarded guess.";
     const final = record.finalAt(pass.start + i);
     if (!final) return why + (record.tail ? " The answer ended before this place." : "");
     const same = final.candidate.token_id === guess.token_id;

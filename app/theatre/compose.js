@@ -41,13 +41,13 @@
       }
       this.settings = el("div", { class: "fields", hidden: !race });
       this.settings.append(...fields);
-      const more = [
+      const actions = [
         !race && (this.toggle = button("Settings", "Settings of the next run", () => this._toggle(), { "aria-expanded": "false" })),
         on.retry && (this.retry = button("Retry", "Decode the last prompt again", on.retry)),
         on.clear && (this.clear = button("Clear", "Clear the conversation", on.clear)),
         on.share && button("Copy link", "Copy a link with this prompt and these settings", on.share),
       ].filter(Boolean);
-      this.node = el("div", { class: "compose" }, this.examples, el("div", { class: "entry" }, this.text, this.go), this.settings, el("div", { class: "more" }, ...more));
+      this.node = el("div", { class: "compose" }, this.examples, el("div", { class: "entry" }, this.text, this.go), this.settings, el("div", { class: "actions" }, ...actions));
     }
 
     /** While a run lasts, the one button stops it. */

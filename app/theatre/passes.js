@@ -11,7 +11,8 @@
     constructor(on) {
       this.on = on;
       this.content = el("div", { class: "rows", role: "rowgroup" });
-      this.node = el("div", { class: "passes", role: "table", "aria-label": "Forward passes, one a row", tabindex: "-1" }, this.content);
+      this.probe = el("div", { class: "row-height", "aria-hidden": "true" });
+      this.node = el("div", { class: "passes", role: "table", "aria-label": "Forward passes, one a row", tabindex: "-1" }, this.probe, this.content);
       this.pool = [];
       this.view = { record: null, cursor: 0, verdict: null, lit: null, pinned: null };
       this.height = 56;
@@ -21,7 +22,12 @@
       this.node.addEventListener("mouseover", (event) => this.on.hover(rowOf(event.target)));
       this.node.addEventListener("mouseleave", () => this.on.hover(null));
       this.node.addEventListener("click", (event) => this._click(event.target));
-      new ResizeObserver(() => this._measure()).observe(this.node);
+    }
+
+    /** Fill `lane` with whole rows, whatever its size. */
+    mount(lane) {
+      lane.appendChild(this.node);
+      new ResizeObserver(() => this._measure()).observe(lane);
     }
 
     /** @param {Partial<Passes["view"]>} change what is to be seen */
@@ -40,12 +46,15 @@
     }
 
     _measure() {
-      const height = parseFloat(getComputedStyle(this.node).getPropertyValue("--row")) || 56;
+      const height = parseFloat(getComputedStyle(this.probe).height) || 56;
       const d = this.view.record ? Math.min(MOST, this.view.record.blockSize) : 8;
       const perLine = Math.min(d, parseFloat(getComputedStyle(this.node).getPropertyValue("--per-line")) || 8);
       const lines = Math.ceil(d / perLine);
       this.node.style.setProperty("--columns", perLine);
-      this.height = height * lines + (lines > 1 ? 8 : 0);
+      const least = height * lines + (lines > 1 ? 6 : 0);
+      const room = this.node.clientHeight;
+      this.height = room > least ? room / Math.floor(room / least) : least; // the lane holds whole rows
+      this.wanted = this.view.cursor - 1; // a turned phone still shows the same pass
       this.draw();
     }
 
@@ -136,7 +145,8 @@
       this.token = el("span", { class: "token", dir: "auto" });
       this.fill = el("i");
       this.mark = el("span", { class: "mark" });
-      this.node = el("button", { type: "button", class: "chip", "data-i": i, tabindex: "-1" }, this.token, el("span", { class: "meter" }, el("span", { class: "bar" }, this.fill), this.mark));
+      this.limit = el("span", { class: "limit" });
+      this.node = el("button", { type: "button", class: "chip", "data-i": i, tabindex: "-1" }, this.token, el("span", { class: "meter" }, el("span", { class: "bar" }, this.fill), this.mark, this.limit));
     }
 
     draw(record, pass, i, kept, tau, trying, current, pinned) {
@@ -144,14 +154,15 @@
       const shade = S.shade(guess.confidence);
       const final = i >= pass.accepted ? record.finalAt(pass.start + i) : null;
       const wrong = final && final.candidate.token_id !== guess.token_id;
-      let state = i < kept ? "kept" : i === kept && record.judged ? "why" : "rest";
+      const forced = record.judged && i === 0 && guess.confidence <= tau; // not sure, but a pass keeps at least one
+      const stopped = record.judged && i === kept && guess.confidence <= tau && pass.candidates[0].confidence > tau;
+      const state = i < kept ? "kept" : stopped ? "why" : "rest";
       let mark = S.short(guess.confidence);
       const drafted = pass.draft[i];
-      if (state === "why" && guess.confidence <= tau) mark = `${S.short(guess.confidence)} ≤ ${S.short(tau)}`;
       if (drafted && i < pass.accepted) mark = (drafted.token_id === guess.token_id ? "✓ " : "≠ ") + mark;
       if (trying && i < kept && wrong) mark = "≠ " + S.short(guess.confidence);
       let name = "chip " + state;
-      if (i === 0) name += " first";
+      if (i === 0) name += forced ? " first forced" : " first";
       if (i === kept - 1) name += " last";
       if (trying && i < kept && i >= pass.accepted) name += wrong ? " more wrong" : " more";
       if (trying && i >= kept && i < pass.accepted) name += " less";
@@ -161,6 +172,7 @@
       setClass(this.node, name);
       setText(this.token, S.shortened(S.visible(guess.text), LONGEST));
       setText(this.mark, mark);
+      setText(this.limit, stopped || forced ? "≤" + S.short(tau) : "");
       this.fill.style.width = 100 * Math.min(1, guess.confidence) + "%";
       this.fill.style.background = shade.color;
       this.node.style.setProperty("--shade", shade.color);

@@ -128,7 +128,7 @@
     _result() {
       const [first, ...others] = this.lanes.map((lane) => lane.record);
       const parts = others.map((record) => record.partsFrom(first));
-      return LANES.slice(1).map(([title], i) => parts[i] < 0 ? `${title} writes the same as autoregressive.` : `${title} parts from it at token ${parts[i] + 1}.`).join(" ");
+      return LANES.slice(1).map(([title], i) => parts[i] < 0 ? `${title}: the same text as autoregressive.` : `${title}: differs from autoregressive from token ${parts[i] + 1} on (≠).`).join(" ");
     }
 
     _replay() {

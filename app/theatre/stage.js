@@ -40,7 +40,8 @@
         el("div", { class: "tools" }, this.model, this.big, S.iconButton("M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1zm0 2v10A5 5 0 0 1 8 3z", "Light or dark", toggleTheme, { class: "quiet" })));
       const left = el("section", { class: "left", "aria-label": "Chat" }, this.conversation);
       if (this.gradio) left.appendChild(this._composer());
-      const lane = el("div", { class: "lane" }, this.passes.node);
+      const lane = el("div", { class: "lane" });
+      this.passes.mount(lane);
       this.card = new S.Card(lane, () => this._unpin());
       const right = el("section", { class: "right", "aria-label": "Stage" },
         el("div", { class: "head" }, el("div", { class: "state" }, this.badge, this.banner), stats),
@@ -246,11 +247,13 @@
       if (message.kind === "passes") {
         for (const pass of message.passes) this.live.add(pass);
         if (this.record === this.live) this.timeline.grown(true);
+        if (this.live.passes.length === message.passes.length) this.whatIf.say(this.live, null);
       }
       if (message.kind === "end") {
         this.live.tail = message.tail;
         this.turns.push({ role: "assistant", content: message.tail.text });
         if (this.record === this.live) this.timeline.grown(false);
+        if (this.record === this.live && !this.verdict) this.whatIf.say(this.live, null);
         this._setStatus(message.tail.finish_reason === "cancelled" ? "stopped" : "done", { reason: message.tail.finish_reason });
         setText(this.say, `${S.plural(this.live.tokens, "token")} in ${S.plural(this.live.passes.length, "pass")}.`);
         this._drawCompare();

@@ -49,7 +49,7 @@
           : "Self-speculative decoding has no τ: a pass checks the guesses of the one before, and keeps those it would have made itself.");
       }
       if (!verdict) return setText(this.note, `Kept: the longest prefix above τ = ${S.short(record.head.config.threshold)}. Move τ to judge these passes again.`);
-      const agree = verdict.more ? ` Of ${S.plural(verdict.more, "guess", "guesses")} it would keep beyond the record, ${verdict.agree} ${verdict.agree === 1 ? "is" : "are"} what the run wrote in the end.` : "";
+      const agree = verdict.more ? ` Of ${S.plural(verdict.more, "guess", "guesses")} it would keep beyond the record, ${verdict.agree} ${verdict.agree === 1 ? "is" : "are"} what the run wrote in the end; ≠ marks the others.` : "";
       setText(this.note, `The recorded run judged again, not decoded again: ${verdict.mean.toFixed(2)} kept a pass instead of ${record.tokensPerPass.toFixed(2)}.${agree}`);
     }
   }
