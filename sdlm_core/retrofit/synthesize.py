@@ -1,0 +1,174 @@
+"""`python -m sdlm_core synthesize`: training data that a model can learn to guess ahead.
+
+`chat` is self-distillation: the base model writes a user's prompt (it is given the chat template up to where the user
+speaks) and then its own greedy answer. `problems` writes worked problems from the seeded generators. Conversation
+number i depends on the seed and i alone, so a killed run goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import random
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sdlm_core.config import DecodeConfig
+from sdlm_core.decode_cli import add_model_arguments
+from sdlm_core.decoding import Run, advance
+from sdlm_core.errors import SDLMError
+from sdlm_core.language_model import LanguageModel
+from sdlm_core.retrofit.problems import KINDS, generate, to_conversation
+
+log = logging.getLogger(__name__)
+
+# Half of the prompts begin with one of these, since a model left alone asks the same few things.
+OPENINGS = (
+    "Explain", "Explain why", "Explain to a child how", "What is the difference between", "What happens when",
+    "Why do", "How do I", "How does", "How can I", "Write a short story about", "Write a poem about",
+    "Write an email to", "Write a Python function", "Write a paragraph about", "Write a list of", "List",
+    "List five", "Name three", "Give me", "Give an example of", "Give me tips for", "Describe", "Describe how",
+    "Summarize", "Rewrite this sentence", "Translate", "Compare", "Suggest", "Recommend", "Create a plan for",
+    "Plan a", "Help me", "I want to learn", "I need advice on", "Can you explain", "Can you help me",
+    "Could you tell me", "Tell me about", "Tell me a story", "Who was", "Who invented", "When did", "Where is",
+    "Which", "Is it true that", "Define", "Outline the steps", "What are the benefits of", "What are some",
+    "What should I", "Imagine", "Pretend you are", "Classify", "Correct the grammar", "Convert", "Design",
+    "Brainstorm", "Teach me", "What is the capital", "Make a shopping list",
+)  # fmt: skip
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `synthesize`."""
+    parser.add_argument(
+        "kind", choices=["chat", "problems"], help="the model's own conversations, or generated problems"
+    )
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="FILE", help="JSONL file; an existing one is continued"
+    )
+    parser.add_argument("--count", type=int, required=True, help="conversations the file shall hold")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--batch", type=int, default=32, help="chat: conversations generated at once (default: 32)")
+    parser.add_argument("--max-new-tokens", type=int, default=220, help="chat: longest answer (default: 220)")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, help="problems: only these")
+    add_model_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the file, or the rest of it."""
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    if args.kind == "problems":
+        records = (to_conversation(p) for p in generate("train", args.count, args.seed, args.kinds))
+        with args.output.open("w", encoding="utf-8") as file:
+            file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+        return 0
+    from sdlm_core import builtin
+    from sdlm_core.loading import load_model
+
+    name = str(builtin.ensure_base()) if args.model == "builtin" else args.model
+    lm = load_model(name, args.device, args.dtype, args.quantization)
+    done = read_records(args.output)
+    began, tokens = time.monotonic(), 0
+    with args.output.open("a", encoding="utf-8") as file:
+        for record in self_distill(lm, args.seed, args.count, args.batch, args.max_new_tokens, done):
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+            file.flush()
+            done.append(record)
+            tokens += record["tokens"]
+            if len(done) % args.batch == 0:
+                rate = tokens / (time.monotonic() - began)
+                log.info("%d of %d conversations, %.0f answer tokens/s", len(done), args.count, rate)
+    return 0
+
+
+def read_records(path: Path) -> list[dict[str, Any]]:
+    """The whole lines of an earlier run; a line that a killed run left unfinished is cut off."""
+    if not path.exists():
+        return []
+    text = path.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        path.write_text(whole, encoding="utf-8")
+    return [json.loads(line) for line in whole.splitlines()]
+
+
+def self_distill(
+    lm: LanguageModel, seed: int, count: int, batch: int, max_new_tokens: int, done: list[dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """Yield the conversations that `done` lacks to make `count`: `conversations`, `finished`, `tokens`, `number`.
+
+    Prompts are sampled (temperature 0.9, top-k 50), answers greedy. Left out are prompts seen before, prompts that are
+    empty or endless, and answers that run in circles.
+    """
+    before, after = user_turn(lm)
+    seen = {normalized(record["conversations"][0]["value"]) for record in done}
+    number = 1 + max((record["number"] for record in done), default=-1)
+    left, barren = count - len(done), 0
+    while left > 0:
+        asks = []
+        for i in range(number, number + batch):
+            draw = random.Random(f"{seed}/{i}")
+            opening = draw.choice(OPENINGS) if draw.random() < 0.5 else ""
+            ids = lm.tokenizer(before + opening, add_special_tokens=False)["input_ids"]
+            config = DecodeConfig(
+                "autoregressive", temperature=0.9, top_k=50, max_new_tokens=80, seed=draw.getrandbits(32)
+            )
+            asks.append((i, opening, Run(lm, ids, config)))
+        number += batch
+        finish([r for _, _, r in asks])
+        answers = []
+        for i, opening, ask in asks:
+            prompt = (opening + ask.text).split(after)[0].strip()
+            if ask.finish_reason == "eos" and len(prompt) > 8 and normalized(prompt) not in seen:
+                seen.add(normalized(prompt))
+                answers.append(
+                    (i, prompt, Run(lm, prompt, DecodeConfig("autoregressive", max_new_tokens=max_new_tokens)))
+                )
+        finish([r for _, _, r in answers])
+        kept = [(i, prompt, r) for i, prompt, r in answers if r.text.strip() and not runs_in_circles(r.token_ids)]
+        barren = 0 if kept else barren + 1
+        if barren == 20:
+            raise SDLMError(
+                f"The model {lm.name!r} wrote no usable conversation in {20 * batch} tries. Is it a chat model?"
+            )
+        for i, prompt, r in kept[:left]:
+            turns = [{"from": "human", "value": prompt}, {"from": "gpt", "value": r.text}]
+            yield {
+                "conversations": turns,
+                "finished": r.finish_reason == "eos",
+                "tokens": len(r.token_ids),
+                "number": i,
+            }
+        left -= len(kept)
+
+
+def finish(runs: list[Run]) -> None:
+    """Decode all runs to their ends, together."""
+    while left := [run for run in runs if run.finish_reason is None]:
+        advance(left)
+
+
+def user_turn(lm: LanguageModel) -> tuple[str, str]:
+    """The chat template's text before and after what a user says."""
+    if not lm.tokenizer.chat_template:
+        raise SDLMError(
+            f"The model {lm.name!r} has no chat template, so it cannot write conversations. Use a chat model."
+        )
+    mark = "\N{SNOWMAN}"
+    rendered = lm.tokenizer.apply_chat_template([{"role": "user", "content": mark}], tokenize=False)
+    before, after = rendered.split(mark)
+    return before, after.strip() or "\n"
+
+
+def normalized(prompt: str) -> str:
+    """A prompt's letters and digits, to tell repetitions by."""
+    return re.sub(r"\W+", " ", prompt.lower()).strip()
+
+
+def runs_in_circles(token_ids: list[int]) -> bool:
+    """Whether fewer than 60 % of an answer's 4-grams are distinct."""
+    grams = [tuple(token_ids[i : i + 4]) for i in range(len(token_ids) - 3)]
+    return len(grams) > 20 and len(set(grams)) < 0.6 * len(grams)

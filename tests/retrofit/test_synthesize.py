@@ -1,0 +1,45 @@
+"""Self-distillation: what is kept, what is left out, and that a killed run goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import sdlm_core
+from sdlm_core.__main__ import main
+from sdlm_core.retrofit.synthesize import read_records, runs_in_circles, self_distill, user_turn
+
+
+def test_answers_that_run_in_circles_are_told() -> None:
+    assert runs_in_circles([1, 2, 3, 4, 5] * 20)
+    assert not runs_in_circles(list(range(100)))
+    assert not runs_in_circles([1] * 10), "a short answer may repeat itself"
+
+
+def test_the_users_turn_is_read_off_the_template(load: Callable[..., sdlm_core.LanguageModel]) -> None:
+    assert user_turn(load(kind="qwen2", tied=True)) == ("<|im_start|>user\n", "<|im_end|>")
+
+
+def test_a_killed_run_goes_on_where_it_stopped(load: Callable[..., sdlm_core.LanguageModel], tmp_path: Path) -> None:
+    lm = load(kind="llama", tied=True, block_size=None, initializer_range=0.2)
+    whole = list(self_distill(lm, 1, 10, 4, 12, []))
+    assert len(whole) == 10
+    assert len({r["conversations"][0]["value"] for r in whole}) == 10
+    path = tmp_path / "chat.jsonl"
+    path.write_text("".join(json.dumps(r) + "\n" for r in whole[:4]) + '{"conversations": [{"fr')
+    done = read_records(path)
+    assert done == whole[:4]
+    rest = list(self_distill(lm, 1, 10, 4, 12, done))
+    assert len(rest) == 6
+    assert not {r["number"] for r in rest} & {r["number"] for r in done}
+
+
+def test_problems_come_from_the_training_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "p.jsonl"
+    assert main(["synthesize", "problems", "--output", str(out), "--count", "12", "--seed", "5"]) == 0
+    records = [json.loads(line) for line in out.read_text().splitlines()]
+    assert len(records) == 12
+    assert all(r["conversations"][1]["from"] == "gpt" for r in records)
