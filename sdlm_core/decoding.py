@@ -23,6 +23,8 @@ from sdlm_core.model import attend_rows
 from sdlm_core.text import AnswerText
 from sdlm_core.trace import Alternative, Candidate, FinishReason, Pass, Trace
 
+PREFILL_ROWS = 512  # a longer prompt is read in chunks, so that it neither stalls its batch nor needs a huge mask
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -43,12 +45,15 @@ class Decision:
 
 @dataclass(frozen=True)
 class Plan:
-    """The rows of one run's next pass: causal rows (new known tokens, then the draft), then one block a branch."""
+    """The rows of one run's next pass: causal rows (new known tokens, then the draft), then one block a branch.
+
+    With prefill, they are a chunk of the prompt that is read ahead of the first pass, and nothing is decided.
+    """
 
     token_ids: Tensor  # (n,) int64, on the device
     rows: masks.Rows  # (n,)
     causal: int  # number of causal rows
-    block_size: int
+    prefill: bool = False
 
 
 def stream(lm: LanguageModel, prompt: Prompt, config: DecodeConfig | None = None) -> Iterator[Pass]:
@@ -68,11 +73,25 @@ def decode(lm: LanguageModel, prompt: Prompt, config: DecodeConfig | None = None
 
 
 @torch.inference_mode()
-def advance(runs: Sequence[Run]) -> list[Pass]:
-    """Take every run (all of one model, none finished) one pass further: one forward pass over the rows of all."""
+def advance(runs: Sequence[Run], prefill_rows: int = PREFILL_ROWS) -> list[Pass | None]:
+    """Take every run (all of one model, none finished) one pass further: one forward pass over the rows of all.
+
+    Returns each run's pass, or None where the run read a chunk of a prompt longer than `prefill_rows`.
+    """
     began = time.perf_counter()
+    plans = [run.plan(prefill_rows) for run in runs]
+    hidden = forward_rows(runs, plans)
+    decided = [None if plan.prefill else run.decide(plan, h) for run, plan, h in zip(runs, plans, hidden, strict=True)]
+    seconds = time.perf_counter() - began
+    return [run.commit(plan, decision, seconds) for run, plan, decision in zip(runs, plans, decided, strict=True)]
+
+
+def forward_rows(runs: Sequence[Run], plans: Sequence[Plan]) -> list[Tensor]:
+    """Each run's hidden states (n, hidden) of its planned rows, from one forward pass over the rows of all.
+
+    Their keys and values lie beyond the caches' frontiers, for `KVCache.keep` to take.
+    """
     lm = runs[0].lm
-    plans = [run.plan() for run in runs]
     sizes = [len(plan.rows) for plan in plans]
     biases = [_attention_bias(run, plan) for run, plan in zip(runs, plans, strict=True)]
     for run, n in zip(runs, sizes, strict=True):
@@ -90,9 +109,7 @@ def advance(runs: Sequence[Run]) -> list[Pass]:
         torch.cat([plan.rows.position for plan in plans]),
         attend,
     )
-    decided = [run.decide(plan, h) for run, plan, h in zip(runs, plans, hidden.split(sizes), strict=True)]
-    seconds = time.perf_counter() - began
-    return [run.commit(plan, decision, seconds) for run, plan, decision in zip(runs, plans, decided, strict=True)]
+    return list(hidden.split(sizes))
 
 
 class Run:
@@ -113,6 +130,7 @@ class Run:
         self._text = torch.tensor(self.prompt_ids, device=lm.device)  # all known tokens x_1 … x_t
         self._draft: list[Candidate] = []  # self-speculative: guesses for the tokens after x_t
         self._draft_ids = self._text[:0]
+        self._prefilled = (0, 0.0)  # rows and seconds of the prompt's chunks, which the first pass takes on
         self._noise = Noise(self.config.seed, lm.vocabulary, lm.device) if self.config.temperature > 0 else None
 
     @property
@@ -122,11 +140,13 @@ class Run:
 
     def __iter__(self) -> Iterator[Pass]:
         while self.finish_reason is None:
-            yield advance([self])[0]
+            done = advance([self])[0]
+            if done is not None:
+                yield done
 
     # -- one pass -----------------------------------------------------------------------------------------------------
 
-    def plan(self) -> Plan:
+    def plan(self, prefill_rows: int = PREFILL_ROWS) -> Plan:
         """Which rows the next pass runs (design: the table of rows; section 3.2).
 
         The known tokens that the cache lacks, then the draft, as causal rows; then for each prefix of the draft (the
@@ -136,9 +156,12 @@ class Run:
         device = self.lm.device
         text = torch.cat([self._text, self._draft_ids])
         first = self.cache.length
+        if self.config.use_cache and t - first > prefill_rows:
+            rows = masks.causal_rows(first, prefill_rows, device)
+            return Plan(text[first : first + prefill_rows], rows, prefill_rows, prefill=True)
         if d == 1:  # a block of one sees what the causal row of its token sees: next-token prediction
             rows = masks.causal_rows(first, t - first, device)
-            return Plan(text[first:], rows, len(rows), d)
+            return Plan(text[first:], rows, len(rows))
         # Without a cache, nobody sees the newest token's causal copy unless a draft follows it.
         last = len(text) if self.config.use_cache or self._draft else t - 1
         branches = range(len(self._draft) + 1)
@@ -146,7 +169,7 @@ class Run:
         token_ids = [text[first:last], *(part for i in branches for part in (text[t - 1 + i : t + i], masked))]
         causal = masks.causal_rows(first, last - first, device)
         blocks = [masks.block_rows(t - 1 + i, d, i, device) for i in branches]
-        return Plan(torch.cat(token_ids), masks.concat([causal, *blocks]), len(causal), d)
+        return Plan(torch.cat(token_ids), masks.concat([causal, *blocks]), len(causal))
 
     def decide(self, plan: Plan, hidden: Tensor) -> Decision:
         """Candidates and what is accepted of them, from the hidden states (n, hidden) of the planned rows."""
@@ -171,8 +194,12 @@ class Run:
             n += 1
         return Decision((firsts[:n] + draft)[:d], n, first, draft, rest)
 
-    def commit(self, plan: Plan, decision: Decision, seconds: float) -> Pass:
+    def commit(self, plan: Plan, decision: Decision | None, seconds: float) -> Pass | None:
         """Keep the accepted candidates, cut at an end token and at the length limit; move the cache's frontier."""
+        if decision is None:
+            self.cache.keep(plan.causal)
+            self._prefilled = (self._prefilled[0] + plan.causal, self._prefilled[1] + seconds)
+            return None
         ids = [g.token_id for g in decision.block]
         n = min(decision.accepted, self.max_new_tokens - len(self.token_ids))
         ends = [i for i in range(n) if ids[i] in self.lm.end_token_ids]
@@ -192,15 +219,16 @@ class Run:
         self._draft_ids = decision.draft_ids
         self._text = torch.cat([self._text, decision.ids[:n]])
         self.token_ids += ids[:n]
+        (rows, before), self._prefilled = self._prefilled, (0, 0.0)
         done = Pass(
             index=len(self.passes),
             start=len(self.token_ids) - n,
             candidates=tuple(candidates),
             accepted=n,
-            rows=len(plan.rows),
-            rows_reused=reused,
-            rows_written=self.cache.length - reused,
-            seconds=seconds,
+            rows=rows + len(plan.rows),
+            rows_reused=reused - rows,
+            rows_written=rows + self.cache.length - reused,
+            seconds=before + seconds,
             draft=tuple(verified),
         )
         self.passes.append(done)

@@ -1,0 +1,7 @@
+"""Many runs at once from one model."""
+
+from __future__ import annotations
+
+from sdlm_core.serve.engine import Engine, EngineFull, Ticket
+
+__all__ = ["Engine", "EngineFull", "Ticket"]

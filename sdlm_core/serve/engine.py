@@ -1,0 +1,206 @@
+"""Continuous batching: one thread owns the model, and every visitor's run is a few rows of its next forward pass.
+
+Runs join and leave between passes, each with its own length, D, τ, algorithm, sampling and seed; `advance` does the
+arithmetic, and a run's tokens do not depend on who shares the batch. This module is the line before the model: who is
+in, who waits, who left, and what happens when a pass fails. It knows nothing of pages.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import threading
+from collections.abc import Iterator
+
+import torch
+
+from sdlm_core.config import DecodeConfig
+from sdlm_core.decoding import PREFILL_ROWS, Run, advance
+from sdlm_core.errors import SDLMError
+from sdlm_core.language_model import LanguageModel, Prompt
+from sdlm_core.trace import Pass, Trace
+
+log = logging.getLogger(__name__)
+
+
+class EngineFull(SDLMError):
+    """Too many runs are waiting; try again later."""
+
+
+class Ticket:
+    """A run's place in the engine. Iterate over it for its passes; leaving the loop gives the place back.
+
+    run: the run; read it freely, but only the engine moves it.
+    """
+
+    def __init__(self, engine: Engine, run: Run) -> None:
+        self.run = run
+        self._engine = engine
+        self._told: queue.SimpleQueue[Pass | Exception | None] = queue.SimpleQueue()
+        self._delivered = 0
+        self._cancelled = False
+
+    @property
+    def position(self) -> int:
+        """0 while decoding or done; else the place in line, from 1."""
+        return self._engine._position(self)
+
+    def cancel(self) -> None:
+        """Give the place back; the run stops within one pass. Safe to call at any time, from any thread."""
+        self._engine._cancel(self)
+
+    def trace(self) -> Trace:
+        """The record of the run so far."""
+        return self.run.trace()
+
+    def __iter__(self) -> Iterator[Pass]:
+        """The passes as they come. Raises what the run raised."""
+        try:
+            while (told := self._told.get()) is not None:
+                if isinstance(told, Exception):
+                    raise told
+                yield told
+        finally:
+            self.cancel()
+
+    def _deliver(self) -> None:
+        for p in self.run.passes[self._delivered :]:
+            self._told.put(p)
+            self._delivered += 1
+
+    def _end(self, error: Exception | None = None) -> None:
+        self._deliver()
+        if error is not None:
+            self._told.put(error)
+        self._told.put(None)
+
+
+class Engine:
+    """A model and the runs that share it.
+
+    max_runs:     runs in one forward pass; the next in line joins when one ends.
+    max_waiting:  length of the line; beyond it `submit` raises EngineFull.
+    prefill_rows: longest chunk of a prompt read in one pass.
+    """
+
+    def __init__(
+        self, lm: LanguageModel, max_runs: int = 16, max_waiting: int = 64, prefill_rows: int = PREFILL_ROWS
+    ) -> None:
+        self.lm = lm
+        self.max_runs, self.max_waiting, self.prefill_rows = max_runs, max_waiting, prefill_rows
+        self._waiting: list[Ticket] = []
+        self._running: list[Ticket] = []
+        self._closed = False
+        self._change = threading.Condition()
+        self._thread = threading.Thread(target=self._work, name="sdlm-engine", daemon=True)
+        self._thread.start()
+
+    def submit(self, prompt: Prompt, config: DecodeConfig | None = None) -> Ticket:
+        """Queue a run. Raises SDLMError for a prompt or config that cannot be run, EngineFull when the line is full."""
+        ticket = Ticket(self, Run(self.lm, prompt, config))
+        with self._change:
+            if self._closed:
+                raise SDLMError("The engine is closed.")
+            if len(self._waiting) >= self.max_waiting:
+                raise EngineFull(
+                    f"{self.max_waiting} runs are waiting for this model. Please try again in a minute."
+                )
+            self._waiting.append(ticket)
+            self._change.notify_all()
+        return ticket
+
+    def stream(self, prompt: Prompt, config: DecodeConfig | None = None) -> Iterator[Pass]:
+        """`sdlm_core.stream`, sharing the model with whoever else is there."""
+        return iter(self.submit(prompt, config))
+
+    def decode(self, prompt: Prompt, config: DecodeConfig | None = None) -> Trace:
+        """`sdlm_core.decode`, sharing the model with whoever else is there."""
+        ticket = self.submit(prompt, config)
+        for _ in ticket:
+            pass
+        return ticket.trace()
+
+    @property
+    def load(self) -> tuple[int, int]:
+        """Runs decoding and runs waiting."""
+        with self._change:
+            return len(self._running), len(self._waiting)
+
+    def close(self) -> None:
+        """Stop within one pass; runs that have not ended count as cancelled."""
+        with self._change:
+            self._closed = True
+            self._change.notify_all()
+        self._thread.join()
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- the engine's thread ------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        while batch := self._next_batch():
+            try:
+                advance([ticket.run for ticket in batch], self.prefill_rows)
+            except Exception as error:
+                self._after_failure(batch, error)
+            for ticket in batch:
+                ticket._deliver()
+
+    def _next_batch(self) -> list[Ticket]:
+        """Let the finished and the cancelled go, the waiting in, and wait while there is nobody. Empty once closed."""
+        with self._change:
+            while True:
+                for ticket in [t for t in self._running if t._cancelled or t.run.finish_reason]:
+                    self._running.remove(ticket)
+                    ticket._end()
+                if self._closed:
+                    for ticket in self._running + self._waiting:
+                        ticket._end()
+                    self._running, self._waiting = [], []
+                    return []
+                free = self.max_runs - len(self._running)
+                self._running += self._waiting[:free]
+                del self._waiting[:free]
+                if self._running:
+                    return list(self._running)
+                self._change.wait()
+
+    def _after_failure(self, batch: list[Ticket], error: Exception) -> None:
+        """A pass of several runs failed: try each alone, so that only the one at fault ends, out of memory included."""
+        if len(batch) > 1:
+            log.warning("A pass of %d runs failed (%s); trying each alone.", len(batch), error)
+            for ticket in batch:
+                if ticket.run.finish_reason is None:
+                    try:
+                        advance([ticket.run], self.prefill_rows)
+                    except Exception as own:
+                        self._after_failure([ticket], own)
+            return
+        if isinstance(error, torch.OutOfMemoryError):
+            with contextlib.suppress(Exception):
+                torch.cuda.empty_cache()
+            error = SDLMError("There was not enough memory for this run. Use a shorter prompt, or try again later.")
+        else:
+            log.error("A run failed", exc_info=error)
+        with self._change:
+            if batch[0] in self._running:
+                self._running.remove(batch[0])
+        batch[0]._end(error)
+
+    # -- what tickets ask ---------------------------------------------------------------------------------------------
+
+    def _position(self, ticket: Ticket) -> int:
+        with self._change:
+            return self._waiting.index(ticket) + 1 if ticket in self._waiting else 0
+
+    def _cancel(self, ticket: Ticket) -> None:
+        with self._change:
+            ticket._cancelled = True
+            if ticket in self._waiting:
+                self._waiting.remove(ticket)
+                ticket._end()

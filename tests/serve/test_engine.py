@@ -1,0 +1,153 @@
+"""Continuous batching: a run in company is the run alone, and nobody's trouble becomes another's."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import sdlm_core
+from sdlm_core import DecodeConfig, SDLMError
+from sdlm_core.decoding import Run
+from sdlm_core.serve import Engine, EngineFull
+
+Load = Callable[..., sdlm_core.LanguageModel]
+
+
+@pytest.fixture
+def lm(load: Load) -> sdlm_core.LanguageModel:
+    return load(kind="qwen2", tied=False, causal_attn=True)
+
+
+@pytest.fixture
+def engine(lm: sdlm_core.LanguageModel) -> Iterator[Engine]:
+    with Engine(lm, max_runs=8, prefill_rows=16) as engine:
+        yield engine
+
+
+def some_jobs(count: int, seed: int = 0) -> list[tuple[list[int], DecodeConfig]]:
+    draw = random.Random(seed)
+    jobs = []
+    for _ in range(count):
+        prompt = [draw.randrange(4, 300) for _ in range(draw.randint(1, 60))]
+        config = DecodeConfig(
+            algorithm=draw.choice(sdlm_core.ALGORITHMS),
+            block_size=draw.choice([1, 2, 4, 8]),
+            threshold=draw.choice([0.0, 0.3, 0.6, 0.9, 1.0]),
+            temperature=draw.choice([0.0, 0.8]),
+            max_new_tokens=draw.randint(1, 40),
+            seed=draw.randint(0, 9),
+        )
+        jobs.append((prompt, config))
+    return jobs
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.005)
+
+
+def test_thirty_runs_together_are_the_runs_alone(engine: Engine) -> None:
+    jobs = some_jobs(30)
+    tickets = [engine.submit(prompt, config) for prompt, config in jobs]
+    for ticket, (prompt, config) in zip(tickets, jobs, strict=True):
+        seen = list(ticket)
+        alone = sdlm_core.decode(engine.lm, prompt, config)
+        assert ticket.trace().token_ids == alone.token_ids
+        assert [p.accepted for p in seen] == [p.accepted for p in alone.passes]
+        assert [(p.rows, p.rows_reused, p.rows_written) for p in seen] == [
+            (p.rows, p.rows_reused, p.rows_written) for p in alone.passes
+        ], "reading the prompt in chunks does not show in the record"
+    assert engine.load == (0, 0)
+
+
+def test_a_run_that_raises_takes_only_itself_down(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad = engine.lm.encode([5] * 7)[1]
+    plan = Run.plan
+
+    def poisoned(run: Run, *arguments: Any) -> Any:
+        if run.prompt_ids == bad and len(run.passes) == 2:
+            raise RuntimeError("poisoned")
+        return plan(run, *arguments)
+
+    monkeypatch.setattr(Run, "plan", poisoned)
+    jobs = some_jobs(6, seed=1)
+    tickets = [engine.submit(prompt, config) for prompt, config in jobs]
+    victim = engine.submit([5] * 7, DecodeConfig(threshold=1.0, max_new_tokens=30))
+    with pytest.raises(RuntimeError, match="poisoned"):
+        list(victim)
+    for ticket, (prompt, config) in zip(tickets, jobs, strict=True):
+        list(ticket)
+        assert ticket.trace().token_ids == sdlm_core.decode(engine.lm, prompt, config).token_ids
+    assert engine.decode([7, 8, 9], DecodeConfig(max_new_tokens=3)).finish_reason == "length", "it goes on afterwards"
+
+
+def test_a_full_line_is_said_and_positions_are_known(
+    lm: sdlm_core.LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+    plan = Run.plan
+
+    def held(run: Run, *arguments: Any) -> Any:
+        assert gate.wait(10)
+        return plan(run, *arguments)
+
+    monkeypatch.setattr(Run, "plan", held)
+    with Engine(lm, max_runs=1, max_waiting=2) as engine:
+        first = engine.submit("one")
+        wait_until(lambda: engine.load == (1, 0))
+        second, third = engine.submit("two"), engine.submit("three")
+        assert (first.position, second.position, third.position) == (0, 1, 2)
+        with pytest.raises(EngineFull, match="2 runs are waiting"):
+            engine.submit("four")
+        second.cancel()
+        assert third.position == 1
+        assert list(second) == []
+        first.cancel()
+        gate.set()
+        wait_until(lambda: third.position == 0)
+        third.cancel()
+        wait_until(lambda: engine.load == (0, 0))
+    with pytest.raises(SDLMError, match="closed"):
+        engine.submit("late")
+
+
+def test_leaving_the_loop_frees_the_place_within_a_pass(engine: Engine) -> None:
+    ticket = engine.submit("hello", DecodeConfig(threshold=1.0, max_new_tokens=200))
+    passes = iter(ticket)
+    next(passes)
+    passes.close()  # type: ignore[attr-defined]  # it is a generator
+    wait_until(lambda: engine.load == (0, 0))
+    assert ticket.trace().finish_reason == "cancelled"
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(0, 200), st.sampled_from(["stay", "leave", "leave at once"])), max_size=24))
+def test_joins_and_leaves_at_random_leak_nothing(engine: Engine, moves: list[tuple[int, str]]) -> None:
+    jobs = some_jobs(len(moves), seed=len(moves))
+    stayed = []
+    for (seed, move), (prompt, config) in zip(moves, jobs, strict=True):
+        try:
+            ticket = engine.submit(prompt, config)
+        except EngineFull:
+            continue
+        if move == "leave at once":
+            ticket.cancel()
+        elif move == "leave":
+            for index, _ in enumerate(ticket):
+                if index == seed % 3:
+                    break
+        else:
+            stayed.append((ticket, prompt, config))
+    for ticket, prompt, config in stayed:
+        list(ticket)
+        assert ticket.trace().token_ids == sdlm_core.decode(engine.lm, prompt, config).token_ids
+    wait_until(lambda: engine.load == (0, 0))
