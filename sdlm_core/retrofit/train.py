@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from sdlm_core.errors import SDLMError
+from sdlm_core.loading import fast_dtype
 from sdlm_core.model import ARCHITECTURES
 from sdlm_core.retrofit import output
 from sdlm_core.retrofit.attention import attention, default_implementation
@@ -123,11 +125,14 @@ def retrofit(config: RetrofitConfig) -> Path:
     wrapped: Any = accelerator.prepare(module)
 
     # 4. The loop.
+    if config.workers > 1 and (accelerator.num_processes > 1 or accelerator.device.type != "cpu"):
+        raise SDLMError("--workers shares out one process on a CPU. Leave it at 1 for GPUs or several processes.")
     pool = ThreadPoolExecutor(config.workers, initializer=_one_core) if config.workers > 1 else None
     stop = StopOnSignal()
     began = time.perf_counter() - progress.seconds
     saved = time.perf_counter()
-    while not (progress.done(config) or stop.asked):
+    last = progress.done(config)
+    while not last:
         step_began = time.perf_counter()
         batches = next_batches(mixture, collator, config, accelerator)
         rate = learning_rate(config, progress)
@@ -141,7 +146,7 @@ def retrofit(config: RetrofitConfig) -> Path:
         progress.step += 1
         rows = sum(map(len, batches)) * accelerator.num_processes
         progress.rows += rows
-        progress.seconds = shared_clock(time.perf_counter() - began, accelerator)
+        progress.seconds, stopping = agree(time.perf_counter() - began, stop.asked, accelerator)
 
         record: dict[str, Any] = {"step": progress.step, "rows": progress.rows}
         record |= mean_losses(row_losses, batches, config.block_size)
@@ -150,7 +155,7 @@ def retrofit(config: RetrofitConfig) -> Path:
         record["rows_per_second"] = round(rows / seconds, 1)
         record["tokens_per_second"] = round(labels * accelerator.num_processes / seconds, 1)
         record |= {"seconds": round(progress.seconds, 1), "seconds_left": progress.seconds_left(config)}
-        last = progress.done(config) or stop.asked
+        last = progress.done(config) or stopping
         if held_out and (progress.step % config.evaluate_every == 0 or last):
             record |= evaluate(module, held_out, config.block_size, pool)
         if accelerator.is_main_process:
@@ -263,8 +268,8 @@ def load_base(config: RetrofitConfig, device: torch.device) -> tuple[Any, nn.Mod
 
 
 def compute_dtype(config: RetrofitConfig, device: torch.device) -> torch.dtype:
-    if config.dtype == "auto":
-        return torch.bfloat16
+    if config.dtype == "auto":  # float16 would need its gradients scaled
+        return torch.bfloat16 if fast_dtype(device) == torch.bfloat16 else torch.float32
     dtype = getattr(torch, config.dtype, None)
     if not isinstance(dtype, torch.dtype):
         raise SDLMError(f'dtype must be "auto", "bfloat16" or "float32", not {config.dtype!r}.')
@@ -290,8 +295,10 @@ def compute_gradients(
     if pool is None:
         row_losses = []
         for batch in batches:
-            loss, losses = module(batch, labels)
-            accelerator.backward(loss)
+            # Processes may hold different numbers of packs, so they meet in the last one's backward pass only.
+            with nullcontext() if batch is batches[-1] else accelerator.no_sync(module):
+                loss, losses = module(batch, labels)
+                accelerator.backward(loss)
             row_losses.append(losses)
         return row_losses
 
@@ -326,12 +333,12 @@ def report(record: dict[str, Any], saver: output.Saver) -> None:
             sys.stderr.write(f"    {key}: {json.dumps(value)}\n")
 
 
-def shared_clock(seconds: float, accelerator: Accelerator) -> float:
-    """The slowest process's clock, so that all take the same rate and stop at the same step."""
+def agree(seconds: float, stop: bool, accelerator: Accelerator) -> tuple[float, bool]:
+    """The slowest process's clock, and whether any was asked to stop: all take the same rate and end at one step."""
     if accelerator.num_processes == 1:
-        return seconds
-    clock: Any = accelerator.gather(torch.tensor([seconds], device=accelerator.device))
-    return float(clock.max())
+        return seconds, stop
+    every: Any = accelerator.gather(torch.tensor([[seconds, float(stop)]], device=accelerator.device))
+    return float(every[:, 0].max()), bool(every[:, 1].max())
 
 
 class StopOnSignal:
