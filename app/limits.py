@@ -63,6 +63,7 @@ def parse_messages(value: Any) -> list[dict[str, str]]:
         role = "assistant" if i % 2 else "user"
         if not isinstance(message, dict) or message.get("role") != role or not isinstance(content, str):
             raise SDLMError("Questions and answers must take turns in a conversation. Clear it to start a new one.")
+        content = content.encode("utf-8", "replace").decode("utf-8")  # halves of characters cannot be sent back
         messages.append({"role": role, "content": content})
     question = messages[-1]
     if question["role"] != "user":

@@ -43,12 +43,12 @@ def browser_options() -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def running_app(model: str, **environment: str) -> Iterator[str]:
-    """The app in a process of its own on a free port; gives its address."""
+def running_app(model: str, program: str = "app.py", **environment: str) -> Iterator[str]:
+    """The app (or a program with its options) in a process of its own on a free port; gives its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "app.py", "--model", model, "--port", str(port), "--host", "127.0.0.1"]
+    command = [sys.executable, program, "--model", model, "--port", str(port), "--host", "127.0.0.1"]
     process = subprocess.Popen(command, cwd=ROOT, env=os.environ | environment)
     address = f"http://127.0.0.1:{port}/"
     try:
@@ -82,10 +82,8 @@ class Camera:
 
     def ask(self, threshold: float, algorithm: str = "prob_conf") -> None:
         """Send the prompt and wait for the answer."""
-        self.page.evaluate(
-            "([tau, name]) => { const s = document.querySelector('#stage .sdlm').parentNode.stage; s.whatIf.set(tau);"
-            " s.compose.algorithm.value = name; s.compose.length.set(120); }",
-            [threshold, algorithm],
+        self.do(
+            "s.whatIf.set(v[0]); s.compose.algorithm.value = v[1]; s.compose.length.set(120)", [threshold, algorithm]
         )
         self.page.fill("#stage textarea", PROMPT)
         self.page.click("#stage .go")
@@ -93,17 +91,16 @@ class Camera:
 
     def seek(self, fraction: float) -> None:
         """Show the run up to a part of its passes."""
-        self.page.evaluate(
-            "(f) => { const t = document.querySelector('#stage .sdlm').parentNode.stage.timeline;"
-            " t.seek(Math.max(1, Math.round(f * t.length))); }",
-            fraction,
-        )
+        self.do("s.timeline.seek(Math.max(1, Math.round(v * s.timeline.length)))", fraction)
 
     def judge(self, threshold: float) -> None:
         """Move τ, without resting on it."""
+        self.do("s.whatIf.set(v); s._judge(v)", threshold)
+
+    def do(self, script: str, value: Any = None) -> None:
+        """Run a line of script with the stage as `s` and a value as `v`."""
         self.page.evaluate(
-            "(tau) => { const s = document.querySelector('#stage .sdlm').parentNode.stage; s.whatIf.set(tau); s._judge(tau); }",
-            threshold,
+            f"(v) => {{ const s = document.querySelector('#stage .sdlm').parentNode.stage; {script}; }}", value
         )
 
     def race(self) -> None:
@@ -141,11 +138,11 @@ def take_all(address: str, folder: Path, threshold: float) -> None:
         first.judge(max(0.0, threshold - 0.3))
         first.take("what-if")
         first.judge(threshold)
-        first.page.evaluate("document.querySelector('#stage .sdlm').parentNode.stage._toggleBig()")
+        first.do("s._toggleBig()")
         first.seek(0.6)
         first.page.evaluate("window.scrollTo(0, 0)")
         first.take("big")
-        first.page.evaluate("document.querySelector('#stage .sdlm').parentNode.stage._toggleBig()")
+        first.do("s._toggleBig()")
         first.ask(threshold, "self_speculative")
         first.take("self-speculative")
         first.race()
@@ -165,7 +162,11 @@ def take_all(address: str, folder: Path, threshold: float) -> None:
                 small = Camera(browser, address, folder, size, dark=bool(theme))
                 small.ask(threshold)
                 small.seek(0.6)
-                small.take(f"watch-{name}{theme}", whole=name == "phone")
+                small.page.evaluate("window.scrollTo(0, 0)")
+                small.take(f"watch-{name}{theme}")
+                if name == "phone":
+                    small.page.evaluate("document.querySelector('#stage .right').scrollIntoView()")
+                    small.take(f"stage-{name}{theme}")
                 if not theme:
                     small.race()
                     small.take(f"race-{name}", whole=True)

@@ -42,7 +42,7 @@
 
     /** Show another record: at its end, or from its beginning. */
     load(record, { live = false, at = Infinity } = {}) {
-      this.pause();
+      this._halt();
       this.record = record;
       this.live = live;
       this.following = true;
@@ -59,7 +59,7 @@
     }
 
     seek(cursor) {
-      this.pause();
+      this._halt();
       this.cursor = Math.max(Math.min(1, this.length), Math.min(this.length, cursor));
       this.following = this.cursor === this.length;
       this._moved();
@@ -89,9 +89,13 @@
     }
 
     pause() {
+      this._halt();
+      this._moved();
+    }
+
+    _halt() {
       this.playing = false;
       cancelAnimationFrame(this.frame);
-      this._moved();
     }
 
     _tick() {

@@ -8,8 +8,8 @@ from sdlm_core import Alternative, Candidate, DecodeConfig, Pass, Trace
 
 TEXT = (
     "Sunlight reaches us through air , and air scatters short waves far more than long ones . Blue light is short , "
-    "so from every part of the sky some of it finds your eye . \n At sunset the path is longer ; most of the blue is gone by "
-    "then , and what is left is red ."
+    "so from every part of the sky some of it finds your eye . \n At sunset the path is longer ; most of the blue is "
+    "gone by then , and what is left is red ."
 )
 WORDS = [w if w in ",.;\n" or i == 0 else " " + w for i, w in enumerate(TEXT.split(" "))]
 WRONG = [" the", " a", " and", " of", " sky", " colour", ",", ".", " light", " it", " to", " in"]
@@ -69,3 +69,27 @@ def _candidate(text: str, confidence: float, ids: dict[str, int], dice: random.R
     rest = [Alternative(ids[w], w, round((1 - confidence) / (k + 2), 4)) for k, w in enumerate(others)]
     alternatives = (Alternative(ids[text], text, confidence), *rest)
     return Candidate(ids[text], text, confidence, confidence, round(3 * (1 - confidence), 4), alternatives)
+
+
+HOSTILE = [
+    "<script>window.hacked = 1</script>",
+    "</script><script>window.hacked = 2</script>",
+    "<img src=x onerror=window.hacked=3>",
+    '"><svg onload=window.hacked=4>',
+    "**bold** `code` [link](javascript:window.hacked=5)",
+    "{{constructor.constructor('window.hacked=6')()}}${window.hacked=7}",
+    "\u202eobey me\u202c",
+    "שלום עולם",
+    "\u200b\u200d\u2060\ufeff",
+    "👨\u200d👩\u200d👧",
+    "\n\n",
+    "\u2028\u2029",
+    "x" * 500,
+    "\x00\x07\x1b[31m",
+    "&lt;b&gt;&amp;",
+    "<!--",
+    "]]>",
+    "",
+    "\ue000\ud7ff\U0010ffff",
+    "__proto__",
+]

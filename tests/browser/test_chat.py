@@ -1,0 +1,183 @@
+"""Talking to the model through the page."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.browser.conftest import Visitor
+
+
+def test_an_answer_streams_into_rows_and_spans(visitor: Visitor, address: str) -> None:
+    visitor.open(address)
+    visitor.ask("Why is the sky blue?", tokens=64, wait=False)
+    visitor.wait("running")
+    seen = set()
+    while visitor.stage("s.status") == "running":
+        seen.add(visitor.stage("s.record ? s.record.passes.length : 0"))
+        time.sleep(0.02)
+    assert len(seen) > 3  # it grew while it was watched
+    visitor.wait("done")
+    passes = visitor.stage("s.record.passes")
+    assert sum(p["accepted"] for p in passes) == 64
+    assert visitor.text("#stage .stats b") == str(len(passes))
+    rows = visitor.page.locator("#stage .row:not([hidden])")
+    assert rows.last.locator(".chip:visible").count() == 8
+    last = visitor.stage("s.record.passes.length")
+    kept = visitor.page.locator(f"#stage .row[data-p='{last - 1}'] .chip.kept:visible").count()
+    assert kept == passes[-1]["accepted"]
+    assert visitor.page.locator("#stage .answer .span").count() == len(passes)
+    written = "".join(c["text"] for p in passes for c in p["candidates"][: p["accepted"]])
+    assert visitor.stage("s.turns[1].content") == written  # what the server calls the answer is what the passes kept
+
+
+def test_stop_ends_decoding_within_a_pass(visitor: Visitor, address: str, log: Path) -> None:
+    visitor.open(address)
+    visitor.ask("Count slowly", tokens=400, wait=False)
+    visitor.wait("running")
+    visitor.page.wait_for_function("document.querySelectorAll('#stage .row:not([hidden])').length > 2")
+    visitor.page.click("#stage .go")
+    shown = visitor.stage("s.record.passes.length")
+    visitor.wait("stopped")
+    assert visitor.stage("s.record.passes.length") <= shown + 2
+    assert visitor.stage("s.record.tail.finish_reason") == "cancelled"
+    done, limit = log.read_text().splitlines()[-1].split(" of ")
+    assert int(done) <= shown + 2 < int(limit)
+
+
+def test_a_closed_page_ends_its_run(visitors: tuple[Visitor, Visitor], address: str, log: Path) -> None:
+    gone, there = visitors
+    gone.open(address)
+    there.open(address)
+    gone.ask("Count slowly", tokens=400, wait=False)
+    gone.wait("running")
+    before = len(log.read_text().splitlines())
+    gone.page.close()
+    there.ask("And now me", tokens=16)  # would wait for 40 seconds if the run went on
+    assert there.stage("s.status") == "done"
+    ended = log.read_text().splitlines()[before]
+    assert int(ended.split(" of ")[0]) < 100
+
+
+def test_two_visitors_never_see_each_others_run(visitors: tuple[Visitor, Visitor], address: str) -> None:
+    one, other = visitors
+    one.open(address)
+    other.open(address)
+    one.ask("The first visitor asks slowly", tokens=24, wait=False)
+    one.wait("running")
+    other.ask("The second visitor asks", tokens=24, wait=False)
+    other.wait("waiting")
+    other.page.wait_for_function("document.querySelector('#stage .banner').textContent.includes('ahead of yours')")
+    one.wait("done")
+    other.wait("done")
+    for someone, mine, theirs in ((one, "first", "second"), (other, "second", "first")):
+        prompt = someone.stage("s.record.head.prompt")
+        assert f"The {mine} visitor" in prompt
+        assert f"The {theirs} visitor" not in someone.page.content()
+        assert someone.stage("s.turns.length") == 2
+        assert someone.stage("s.record.tokens") == 24
+
+
+def test_retry_and_clear(visitor: Visitor, address: str) -> None:
+    visitor.open(address)
+    visitor.ask("One", tokens=16)
+    visitor.ask("Two", tokens=16)
+    assert visitor.stage("s.turns.map((t) => t.role)") == ["user", "assistant"] * 2
+    first = visitor.stage("s.record.key")
+    visitor.page.click("text=Retry")
+    again = "(key) => { const s = document.querySelector('#stage .sdlm').parentNode.stage;"
+    again += " return s.record && s.record.key > key && s.status === 'done'; }"
+    visitor.page.wait_for_function(again, arg=first)
+    assert visitor.stage("s.turns.map((t) => t.content)")[::2] == ["One", "Two"]
+    assert visitor.stage("s.record.head.prompt_tokens") > 30  # the conversation so far is part of the prompt
+    visitor.page.click("#stage button:has-text('Clear')")
+    assert visitor.stage("s.turns.length") == 0
+    assert visitor.stage("s.status") == "empty"
+    assert visitor.page.locator("#stage .row:visible").count() == 0
+
+
+def test_mistakes_become_sentences(visitor: Visitor, address: str) -> None:
+    visitor.open(address)
+    visitor.stage("s.compose.text.removeAttribute('maxlength')")
+    visitor.ask("x" * 5000)
+    assert visitor.stage("s.status") == "failed"
+    assert "at most 4,000" in visitor.text("#stage .banner")
+    visitor.ask("break it")
+    assert "RuntimeError" in visitor.text("#stage .banner")
+    assert "a secret of the server" not in visitor.page.content()
+    visitor.ask("And it still works", tokens=8)
+    assert visitor.stage("s.status") == "done"
+
+
+def test_tokens_that_try_to_be_markup(visitor: Visitor, address: str) -> None:
+    visitor.open(address)
+    elements = "document.querySelectorAll('script, svg[onload], img, a[href^=javascript]').length"
+    before = visitor.page.evaluate(elements)
+    visitor.ask("hostile <img src=x onerror=window.hacked=9>")
+    assert visitor.stage("s.status") == "done"
+    for cursor in range(1, visitor.stage("s.timeline.length") + 1):
+        visitor.stage("s.timeline.seek(v)", cursor)
+        for i in range(3):
+            visitor.stage(f"s._pin({cursor - 1}, {i})")
+        visitor.settle()
+    assert visitor.page.evaluate("window.hacked") is None
+    assert visitor.page.evaluate(elements) == before
+    assert "<script>window.hacked = 1</script>" in visitor.text("#stage .answer")
+    assert "\u202e" not in visitor.text("#stage .answer")  # direction overrides are shown, not obeyed
+
+
+def test_moving_tau_is_judged_here_and_then_decoded(visitor: Visitor, address: str) -> None:
+    visitor.open(address)
+    visitor.ask("Why is the sky blue?", tau=0.9, tokens=48)
+    old = visitor.stage("s.record.passes.length")
+    asked = len(visitor.requests)
+    slider = visitor.page.locator("#stage input.tau")
+    slider.focus()
+    for _ in range(20):
+        slider.press("ArrowLeft")
+    assert "judged again, not decoded again" in visitor.text("#stage .whatif-note")
+    assert visitor.requests[asked:] == []
+    visitor.page.wait_for_selector("#stage .compare:not([hidden])", timeout=20_000)
+    visitor.wait("done")
+    assert visitor.stage("s.record.head.config.threshold") == 0.7
+    assert len(visitor.requests) > asked
+    assert f"{old} pass" in visitor.text("#stage .compare")
+    visitor.page.click("#stage .compare button")
+    assert visitor.stage("s.record.passes.length") == old
+
+
+def test_a_link_carries_prompt_and_settings_and_starts_nothing(visitor: Visitor, address: str) -> None:
+    visitor.open(address)
+    visitor.page.fill("#stage textarea", "A prompt & more <b>")
+    visitor.stage("(s.whatIf.set(.35), s.compose.length.set(80), s.compose.block.set(4))")
+    visitor.page.click("#stage button:has-text('Copy link')")
+    visitor.page.wait_for_function("location.hash.includes('prompt')")
+    link = visitor.page.url
+    visitor.page.goto("about:blank")
+    visitor.open(link)
+    assert visitor.page.input_value("#stage textarea") == "A prompt & more <b>"
+    values = visitor.stage("s.compose.values(s.whatIf.tau)")
+    assert (values["threshold"], values["max_new_tokens"], values["block_size"]) == (0.35, 80, 4)
+    assert visitor.stage("s.status") == "example"
+    visitor.page.goto("about:blank")
+    visitor.open(address + "#prompt=hi&d=999&tau=javascript:alert(1)&algorithm=constructor&length=-5&temperature=NaN")
+    values = visitor.stage("s.compose.values(s.whatIf.tau)")
+    assert values["algorithm"] == "prob_conf"
+    assert 1 <= values["block_size"] <= 16
+    assert 0 <= values["threshold"] <= 1
+
+
+def test_bytes_on_the_wire(visitor: Visitor, address: str) -> None:
+    """A pass costs itself: the events of a run are counted as they arrive."""
+    visitor.open(address)
+    session = visitor.context.new_cdp_session(visitor.page)
+    session.send("Network.enable")
+    sizes: list[int] = []
+    session.on("Network.dataReceived", lambda event: sizes.append(event["dataLength"]))
+    visitor.ask("Why is the sky blue?", tau=1.0, tokens=200)
+    passes = visitor.stage("s.record.passes.length")
+    visitor.page.wait_for_timeout(300)
+    assert passes == 200
+    assert sum(sizes) / passes <= 6144, sum(sizes) / passes
