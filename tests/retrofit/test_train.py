@@ -48,7 +48,7 @@ def config(base: Path, data: Path, output: Path, **changes: Any) -> RetrofitConf
         "dtype": "float32",
         "evaluate_every": 3,
     }
-    return RetrofitConfig(model=str(base), data=str(data), output=str(output), **(settings | changes))
+    return RetrofitConfig(**({"model": str(base), "data": str(data), "output": str(output)} | settings | changes))
 
 
 def log_of(folder: Path) -> list[dict[str, Any]]:
@@ -170,6 +170,7 @@ def test_schedule() -> None:
         ({"steps": None}, "how long"),
         ({"schedule": "linear"}, "schedule"),
         ({"block_density": 0.0}, "block_density"),
+        ({"model": "no/such/folder/here"}, "No model could be read"),
         ({"mask_token": "<new>"}, "cannot bring one along"),
         ({"resume": True}, "no checkpoint"),
         ({"dtype": "half-ish"}, "dtype"),
