@@ -1,0 +1,71 @@
+"""How probable a model finds an answer when it reads it autoregressively, one causal row a token, no block."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from sdlm_core import masks
+from sdlm_core.language_model import LanguageModel
+from sdlm_core.model import attend_rows
+
+MAX_ROWS = 1024  # rows of one forward pass
+LOGIT_ROWS = 256  # rows whose scores over the vocabulary are held in float32 at once
+
+
+def log_likelihoods(
+    lm: LanguageModel, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]
+) -> list[list[tuple[float, bool]]]:
+    """For each (prompt ids, answer ids), each answer token's log-probability in nats and whether it is the greedy one.
+
+    Temperature 1 and no filter. Pairs are packed into passes of about MAX_ROWS rows, each seeing itself alone.
+    """
+    out: list[list[tuple[float, bool]]] = []
+    batch: list[tuple[Sequence[int], Sequence[int]]] = []
+    rows = 0
+    for pair in pairs:
+        size = len(pair[0]) + len(pair[1]) - 1
+        if batch and rows + size > MAX_ROWS:
+            out += _read(lm, batch)
+            batch, rows = [], 0
+        batch.append(pair)
+        rows += size
+    return out + (_read(lm, batch) if batch else [])
+
+
+@torch.inference_mode()
+def _read(lm: LanguageModel, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[list[tuple[float, bool]]]:
+    texts = [[*prompt, *answer][:-1] for prompt, answer in pairs]  # the last token is predicted, not read
+    sizes = [len(text) for text in texts]
+    layouts = [masks.causal_rows(0, n, lm.device) for n in sizes]
+    group = lm.transformer.shape.query_heads // lm.transformer.shape.kv_heads
+    biases = []
+    for rows in layouts:
+        sees = masks.attention_mask(rows, lm.causal_attn)
+        bias = torch.zeros(sees.shape, dtype=lm.dtype, device=lm.device).masked_fill(~sees, -torch.inf)
+        biases.append(bias.repeat(group, 1))
+
+    def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        parts = zip(q.split(sizes), k.split(sizes), v.split(sizes), biases, strict=True)
+        return torch.cat([attend_rows(a, b.transpose(0, 1), c.transpose(0, 1), m.to(a.device)) for a, b, c, m in parts])
+
+    hidden = lm.transformer.forward(
+        torch.tensor([token for text in texts for token in text], device=lm.device),
+        masks.concat(layouts).position,
+        attend,
+    )
+    wanted = torch.cat([h[len(prompt) - 1 :] for (prompt, _), h in zip(pairs, hidden.split(sizes), strict=True)])
+    targets = torch.tensor([token for _, answer in pairs for token in answer], device=wanted.device)
+    found: list[tuple[float, bool]] = []
+    for h, target in zip(wanted.split(LOGIT_ROWS), targets.split(LOGIT_ROWS), strict=True):
+        scores = torch.log_softmax(lm.transformer.logits(h).float(), dim=-1)  # (rows, V)
+        target = target.to(scores.device)
+        greedy = scores.argmax(dim=-1) == target
+        found += zip(scores.gather(-1, target[:, None])[:, 0].tolist(), greedy.tolist(), strict=True)
+    out, start = [], 0
+    for _, answer in pairs:
+        out.append(found[start : start + len(answer)])
+        start += len(answer)
+    return out

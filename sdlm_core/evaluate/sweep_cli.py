@@ -1,0 +1,227 @@
+"""`python -m sdlm_core sweep`: speed against quality over rules, D and τ, in the terminal and in one JSON."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import shlex
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sdlm_core.config import ALGORITHMS, DecodeConfig
+from sdlm_core.decode_cli import add_model_arguments
+from sdlm_core.errors import SDLMError
+
+THRESHOLDS = (0.9, 1.0, 0.8, 0.95, 0.7, 0.6, 0.5)
+SHIPPED_OUTPUT = Path("assets/sweeps/builtin.json")
+EPILOG = """\
+Each setting's answers are decoded in batches, and passes that settings share are computed once; figures are those of
+separate runs. A sweep that was stopped continues when the same command is given again.
+
+  python -m sdlm_core sweep --set problems --limit 40 --tau 0.8 0.9 1 --block-size 8 --report sweep.html
+  python -m sdlm_core sweep --shipped                 remakes assets/sweeps/builtin.json
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `sweep`."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EPILOG
+    add_model_arguments(parser)
+    parser.add_argument(
+        "--shipped",
+        action="store_true",
+        help="the built-in model's published sweep: 160 problems, 60 open prompts, D 8, 4 and 2, every rule and τ",
+    )
+    parser.add_argument(
+        "--set",
+        dest="sets",
+        nargs="+",
+        default=["problems", "chat"],
+        metavar="SET",
+        help='problems, chat, or a JSONL file with "prompt" and perhaps "answer" (default: problems chat)',
+    )
+    parser.add_argument("--limit", type=int, metavar="N", help="prompts of each set, in its proportions (default: all)")
+    parser.add_argument("--algorithm", nargs="+", choices=ALGORITHMS, default=list(ALGORITHMS), help="default: all")
+    parser.add_argument(
+        "--block-size", nargs="+", type=int, metavar="D", help="candidates a pass (default: the model's)"
+    )
+    parser.add_argument(
+        "--tau",
+        nargs="+",
+        type=float,
+        default=list(THRESHOLDS),
+        metavar="TAU",
+        help=f"thresholds (default: {' '.join(f'{t:g}' for t in sorted(THRESHOLDS))})",
+    )
+    parser.add_argument("--max-new-tokens", type=int, help="length limit (default: 100 for chat, else 128)")
+    parser.add_argument("--temperature", type=float, default=0.0, help="0 is greedy (default)")
+    parser.add_argument("--seed", type=int, default=0, help="of samples and of the intervals' resampling (default: 0)")
+    parser.add_argument("--batch", type=int, default=16, help="runs in one forward pass (default: 16)")
+    parser.add_argument(
+        "--wall-clock",
+        type=int,
+        default=0,
+        metavar="N",
+        help="also time every setting on N prompts of each set, one at a time, in turn with autoregressive decoding",
+    )
+    parser.add_argument("--base", help="a model that reads the τ 1 answers too, and answers the sets itself")
+    parser.add_argument("--no-likelihood", action="store_true", help="do not read answers back for their likelihood")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="the JSON (default: sweep.json)")
+    parser.add_argument("--report", type=Path, metavar="FILE.html", help="also write a page that opens anywhere")
+    parser.add_argument("--minutes", type=float, help="stop after this time; the same command continues")
+    parser.add_argument("--fresh", action="store_true", help="forget the answers of an earlier sweep to this output")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Sweep, print the table, write the files."""
+    if args.report:
+        report_module()  # a missing package should not surface after half an hour
+    from sdlm_core import builtin, loading
+    from sdlm_core.evaluate import summary as summaries
+    from sdlm_core.evaluate import sweep, table, tasks
+    from sdlm_core.evaluate.cells import expand
+
+    limits: dict[str, int | None] = {}
+    if args.shipped:
+        args.model, args.sets, args.block_size = "builtin", ["problems", "chat"], [8, 4, 2]
+        limits, args.wall_clock = {"problems": 160, "chat": 60}, args.wall_clock or 4
+        args.base = args.base or "builtin-base"
+    output = args.output or (SHIPPED_OUTPUT if args.shipped else Path("sweep.json"))
+    if args.batch < 1:
+        raise SDLMError(f"--batch must be at least 1, but is {args.batch}.")
+    sets = tuple(tasks.load_set(name, limits.get(name, args.limit), args.max_new_tokens) for name in args.sets)
+    if len({task.name for task in sets}) < len(sets):
+        raise SDLMError("Two of the sets have the same name.")
+    DecodeConfig(temperature=args.temperature, seed=args.seed)  # its sentence, before the model loads
+    lm = loading.load_model(args.model, args.device, args.dtype, args.quantization)
+    folder = builtin.ensure_adapter() if args.model == "builtin" else loading.find_folder(args.model)
+    algorithms = args.algorithm if lm.mask_token_id is not None else ["autoregressive"]
+    plan = sweep.Plan(
+        sets=sets,
+        cells=tuple(expand(algorithms, args.block_size or [lm.block_size or 1], args.tau)),
+        batch=args.batch,
+        temperature=args.temperature,
+        seed=args.seed,
+        likelihood=() if args.no_likelihood else tuple(task.name for task in sets),
+    )
+    base = _load_base(args) if args.base else None
+    answers = output.with_suffix(".answers.jsonl")
+    if args.fresh:
+        for path in (answers, output.with_suffix(".base.jsonl")):
+            path.unlink(missing_ok=True)
+    terminal = Terminal()
+    began = time.monotonic()
+    records = sweep.run_sweep(lm, plan, answers, base, sweep.fingerprint(folder), args.minutes, terminal.show)
+    result = summaries.summarise(plan, records)
+    if base is not None and result["complete"]:
+        alone = sweep.Plan(
+            sets, tuple(expand(["autoregressive"], [1], [1.0])), args.batch, 0.0, args.seed, plan.likelihood
+        )
+        terminal.label = "base: "
+        beside = output.with_suffix(".base.jsonl")
+        found = sweep.run_sweep(base, alone, beside, None, str(args.base), None, terminal.show)
+        result["base"] = {"model": base.name, "cells": summaries.summarise(alone, found)["cells"]}
+    del base
+    result.update(_provenance(lm, folder, args))
+    result["seconds_decoding"] = round(time.monotonic() - began, 1)
+    if args.wall_clock > 0 and result["complete"]:
+        result["wall_clock"] = _wall_clock(lm, plan, args, terminal)
+    terminal.end()
+    output.parent.mkdir(parents=True, exist_ok=True)
+    part = output.with_suffix(".part")
+    part.write_text(json.dumps(result, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
+    part.replace(output)
+    print(table.render(result))
+    print(f"\nWritten: {output}", file=sys.stderr)
+    if args.report:
+        args.report.write_text(report_module().render(result), encoding="utf-8")
+        print(f"Written: {args.report}", file=sys.stderr)
+    if not result["complete"]:
+        print("The sweep is not complete; the same command continues it.", file=sys.stderr)
+    return 0
+
+
+def report_module() -> Any:
+    """The page's plots draw the report; the core itself knows nothing of them."""
+    try:
+        return importlib.import_module("app.plots.report")
+    except ImportError as error:
+        raise SDLMError(
+            f"--report needs the folder app and plotly, and {error.name} is missing. Run it from the project's folder, "
+            "with requirements.txt installed."
+        ) from None
+
+
+def _load_base(args: argparse.Namespace) -> Any:
+    from sdlm_core import builtin, loading
+
+    source = str(builtin.ensure_base()) if args.base == "builtin-base" else args.base
+    base = loading.load_model(source, args.device, args.dtype, args.quantization)
+    base.name = args.base
+    return base
+
+
+def _provenance(lm: Any, folder: Path, args: argparse.Namespace) -> dict[str, Any]:
+    """Who made this file, with what and when."""
+    from importlib.metadata import version
+
+    from sdlm_core.evaluate.sweep import fingerprint
+
+    packages = ("torch", "transformers", "rapidfuzz", "math-verify", "numpy")
+    return {
+        "model": lm.name,
+        "fingerprint": fingerprint(folder),
+        "model_block_size": lm.block_size,
+        "device": lm.description,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": "python -m sdlm_core " + ("sweep --shipped" if args.shipped else shlex.join(sys.argv[1:])),
+        "versions": {name: version(name) for name in packages},
+        "seed": args.seed,
+    }
+
+
+def _wall_clock(lm: Any, plan: Any, args: argparse.Namespace, terminal: Terminal) -> list[dict[str, Any]]:
+    from sdlm_core.evaluate import wall_clock
+
+    rows: list[dict[str, Any]] = []
+    for task in plan.sets:
+        terminal.label = f"wall clock, {task.name}: "
+        rows += wall_clock.measure(lm, task, plan.cells, args.wall_clock, plan.template(task), terminal.share)
+    return rows
+
+
+class Terminal:
+    """One line of progress, rewritten in a terminal, now and then in a log."""
+
+    def __init__(self) -> None:
+        self.label = ""
+        self._shown = self._began = 0.0
+        self._live = sys.stderr.isatty()
+
+    def show(self, progress: Any) -> None:
+        """A sweep's progress."""
+        left = progress.seconds_left
+        rest = (
+            "" if left is None else f", about {left / 60:.0f} min left" if left > 90 else f", about {left:.0f} s left"
+        )
+        self._print(f"{self.label}{progress.done:6.1%}  {progress.unit}{rest}")
+
+    def share(self, done: float) -> None:
+        """A share alone."""
+        self._print(f"{self.label}{done:6.1%}")
+
+    def end(self) -> None:
+        if self._live:
+            print("\r\x1b[K", end="", file=sys.stderr)
+
+    def _print(self, line: str) -> None:
+        now = time.monotonic()
+        if now - self._shown < (0.2 if self._live else 20):
+            return
+        self._shown = now
+        print(f"\r\x1b[K{line}" if self._live else line, end="" if self._live else "\n", file=sys.stderr, flush=True)

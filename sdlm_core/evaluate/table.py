@@ -1,0 +1,74 @@
+"""A sweep as a table for the terminal or a README: Markdown, one row a setting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+NAMES = {
+    "prob_conf": "probability",
+    "entropy_conf": "entropy",
+    "self_speculative": "self-speculative",
+    "autoregressive": "autoregressive",
+}
+
+
+def render(result: dict[str, Any]) -> str:
+    """Every setting's speed and quality, each set's columns side by side."""
+    names = [s["name"] for s in result["settings"]["sets"]]
+    cells = {(c["set"], c["algorithm"], c["block_size"], c["threshold"]): c for c in result["cells"]}
+    clock = {(c["set"], c["algorithm"], c["block_size"], c["threshold"]): c for c in result.get("wall_clock", [])}
+    graded = {name for name in names if any(c["accuracy"] for c in result["cells"] if c["set"] == name)}
+    head = ["rule", "D", "τ"]
+    for name in names:
+        head += [f"{name}: tokens/pass", *([f"{name}: accuracy"] if name in graded else [f"{name}: agreement"])]
+        head += [f"{name}: wall clock"] if any(key[0] == name for key in clock) else []
+    settings = sorted({key[1:] for key in cells}, key=_order)
+    rows = []
+    for algorithm, d, tau in settings:
+        row = [NAMES.get(algorithm, algorithm), str(d), "–" if tau is None else f"{tau:g}"]
+        for name in names:
+            cell = cells.get((name, algorithm, d, tau))
+            quality = cell and cell["accuracy" if name in graded else "agreement"]
+            row.append(interval(cell and cell["tokens_per_pass"], 2))
+            row.append(interval(quality, 0, percent=True) if name in graded else interval(quality, 3))
+            if any(key[0] == name for key in clock):
+                measured = clock.get((name, algorithm, d, tau))
+                row.append(f"{measured['speedup'][0]:.2f} ×" if measured else "–")
+        rows.append(row)
+    lines = [_line(head), _line(["---"] * len(head)), *(_line(row) for row in rows)]
+    facts = ", ".join(f"{s['n']} {s['name']}" for s in result["settings"]["sets"])
+    lines.append(f"\n{facts}. Ranges: 95 % intervals. tokens/pass is no wall-clock figure.")
+    return "\n".join([*lines, *likelihoods(result)])
+
+
+def likelihoods(result: dict[str, Any]) -> list[str]:
+    """The τ 1 answers beside the base's own, by the base's log-likelihood per token."""
+    if "base" not in result:
+        return []
+    lines = ["", f"Log-likelihood per token (nats), read by {result['base']['model']}:"]
+    for own in result["base"]["cells"]:
+        lines.append(f"- {own['set']}, the base's own answers: {interval(own['log_likelihood'], 3)}")
+        for c in result["cells"]:
+            if c["set"] == own["set"] and c["base_log_likelihood"] and (c["threshold"] == 1 or c["block_size"] == 1):
+                name = f"{NAMES[c['algorithm']]}, D {c['block_size']}" if c["block_size"] > 1 else "autoregressive"
+                lines.append(f"- {c['set']}, τ 1 answers ({name}): {interval(c['base_log_likelihood'], 3)}")
+    return lines
+
+
+def interval(estimate: Sequence[float | None] | None, digits: int, percent: bool = False) -> str:
+    """ "2.91 (2.70–3.12)"."""
+    if not estimate or estimate[0] is None:
+        return "–"
+    scale, unit = (100, " %") if percent else (1, "")
+    value, low, high = (None if x is None else f"{scale * x:.{digits}f}" for x in estimate[:3])
+    return f"{value}{unit}" if low is None else f"{value}{unit} ({low} to {high})"
+
+
+def _order(setting: tuple[str, int, float | None]) -> tuple[int, int, float]:
+    algorithm, d, tau = setting
+    return (list(NAMES).index(algorithm) if algorithm in NAMES else 9, -d, -(tau or 0))
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
