@@ -10,12 +10,14 @@ import functools
 import json
 import logging
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+from transformers.utils import logging as transformers_logging
 
 from sdlm_core import builtin
 from sdlm_core.adapter import merge_adapter
@@ -27,7 +29,19 @@ log = logging.getLogger(__name__)
 
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 QUANTIZATIONS = ("int8", "nf4")
-SDLM_CONFIG = "sdlm_config.json"  # beside an adapter: what config.json says of a whole SDLM checkpoint
+SDLM_CONFIG = "sdlm_config.json"  # beside an adapter: what config.json says of a whole SDLM checkpoint, and its base
+BUILTIN_BASE = "builtin-base"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a model's parts lie. `adapter` is None for a whole checkpoint; `facts` is what makes it an SDLM."""
+
+    name: str
+    weights: Path
+    adapter: Path | None
+    config: dict[str, Any]
+    facts: dict[str, Any]
 
 
 def load_model(
@@ -41,50 +55,54 @@ def load_model(
     quantization: None, "int8" or "nf4" (bitsandbytes).
     Raises SDLMError, which says what is missing and what to do.
     """
-    target = pick_device(device)
-    precision = fast_dtype(target) if dtype == "auto" else DTYPES.get(dtype)
-    if precision is None:
-        raise SDLMError(f"Unknown dtype {dtype!r}. Choose auto, {', '.join(DTYPES)}.")
+    target, precision = pick_device(device), pick_dtype(dtype, device)
     if quantization is not None and quantization not in QUANTIZATIONS:
         raise SDLMError(f"Unknown quantization {quantization!r}. Choose {', '.join(QUANTIZATIONS)}, or leave it out.")
-    spread = device == "auto" and target.type == "cuda" and torch.cuda.device_count() > 1
-
-    from transformers.utils import logging as transformers_logging
-
-    transformers_logging.set_verbosity_error()
-    folder = builtin.ensure_adapter() if name == "builtin" else find_folder(name)
-    log.info(
-        "Loading %s on %s in %s%s …",
-        name,
-        target,
-        str(precision).removeprefix("torch."),
-        f", {quantization}" if quantization else "",
-    )
-    adapter = (folder / "adapter_config.json").exists()
-    facts = read_json(folder / (SDLM_CONFIG if adapter else "config.json"))
-    weights = base_of(folder) if adapter else folder
-    config = read_json(weights / "config.json")
-    model, tokenizer = load_checkpoint(weights, config, target, precision, quantization, spread)
-    if adapter:
-        if quantization:
-            raise SDLMError(
-                f"{name!r} is an adapter, and adapters are merged into full weights. Load it without quantization."
-            )
-        merge_adapter(model, folder)
+    model, tokenizer, source = load_transformers(name, device, dtype, quantization)
     transformer = build_transformer(model)
     return LanguageModel(
         name=name,
         transformer=transformer,
         tokenizer=tokenizer,
-        block_size=facts.get("block_size"),
-        causal_attn=bool(facts.get("causal_attn", facts.get("casual_attn", False))),  # official configs misspell it
-        mask_token_id=find_mask_token(facts, tokenizer, name),
-        end_token_ids=find_end_tokens(weights, config, tokenizer),
+        block_size=source.facts.get("block_size"),
+        causal_attn=bool(source.facts.get("causal_attn", source.facts.get("casual_attn", False))),  # so misspelled
+        mask_token_id=find_mask_token(source.facts, tokenizer, name),
+        end_token_ids=find_end_tokens(source.weights, source.config, tokenizer),
         device=transformer.embedding.device,
         dtype=transformer.embedding.dtype,
         description=describe(target, precision, quantization),
         versions={"torch": torch.__version__},
     )
+
+
+def load_transformers(
+    name: str, device: str = "auto", dtype: str = "auto", quantization: str | None = None
+) -> tuple[Any, Any, Source]:
+    """transformers' model with an adapter merged in, tokenizer, and where they came from; arguments as `load_model`."""
+    target, precision = pick_device(device), pick_dtype(dtype, device)
+    transformers_logging.set_verbosity_error()
+    source = find_source(name)
+    how = f"{target} in {str(precision).removeprefix('torch.')}{f', {quantization}' if quantization else ''}"
+    log.info("Loading %s on %s …", name, how)
+    spread = device == "auto" and target.type == "cuda" and torch.cuda.device_count() > 1
+    model, tokenizer = load_checkpoint(source.weights, source.config, target, precision, quantization, spread)
+    if source.adapter:
+        if quantization:
+            raise SDLMError(f"{name!r} is an adapter, which is merged into full weights. Load it without quantization.")
+        merge_adapter(model, source.adapter)
+    return model, tokenizer, source
+
+
+def find_source(name: str) -> Source:
+    """Resolve a name to folders, fetching what is not there yet."""
+    folder = builtin.ensure_adapter() if name == "builtin" else find_folder(name)
+    if (folder / "adapter_config.json").exists():
+        facts = read_json(folder / SDLM_CONFIG)
+        base = facts.get("base", BUILTIN_BASE)
+        weights = builtin.ensure_base() if base == BUILTIN_BASE else find_folder(str(base))
+        return Source(name, weights, folder, read_json(weights / "config.json"), facts)
+    config = read_json(folder / "config.json")
+    return Source(name, folder, None, config, config)
 
 
 def build_transformer(model: Any) -> Transformer:
@@ -223,12 +241,6 @@ def find_folder(name: str) -> Path:
         ) from error
 
 
-def base_of(adapter: Path) -> Path:
-    """The folder of the weights that an adapter was trained on."""
-    base = read_json(adapter / SDLM_CONFIG).get("base", "builtin-base")
-    return builtin.ensure_base() if base == "builtin-base" else find_folder(str(base))
-
-
 def find_mask_token(facts: dict[str, Any], tokenizer: Any, name: str) -> int | None:
     """The mask token by id or by name; None for a plain autoregressive checkpoint."""
     if facts.get("text_mask_token_id") is not None:
@@ -283,6 +295,15 @@ def pick_device(device: str) -> torch.device:
     if not there or (target.type == "cuda" and (target.index or 0) >= torch.cuda.device_count()):
         raise SDLMError(f"The device {device!r} is not available here. Use device='auto'.")
     return target
+
+
+def pick_dtype(dtype: str, device: str) -> torch.dtype:
+    """A dtype by name, or the fast one of the device."""
+    if dtype == "auto":
+        return fast_dtype(pick_device(device))
+    if dtype not in DTYPES:
+        raise SDLMError(f"Unknown dtype {dtype!r}. Choose auto, {', '.join(DTYPES)}.")
+    return DTYPES[dtype]
 
 
 def fast_dtype(device: torch.device) -> torch.dtype:
