@@ -18,6 +18,7 @@ COMMANDS = {
         "sdlm_core.retrofit.synthesize",
         "make training data: the model's own answers, and checkable problems",
     ),
+    "bench": ("sdlm_core.serve.bench", "time passes, answers and many visitors against transformers"),
     "evaluate": ("sdlm_core.evaluate.harness_cli", "run tasks of lm-evaluation-harness"),
 }
 

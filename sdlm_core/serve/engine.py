@@ -103,9 +103,7 @@ class Engine:
             if self._closed:
                 raise SDLMError("The engine is closed.")
             if len(self._waiting) >= self.max_waiting:
-                raise EngineFull(
-                    f"{self.max_waiting} runs are waiting for this model. Please try again in a minute."
-                )
+                raise EngineFull(f"{self.max_waiting} runs are waiting for this model. Please try again in a minute.")
             self._waiting.append(ticket)
             self._change.notify_all()
         return ticket
