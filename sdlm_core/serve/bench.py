@@ -98,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
     for section in args.sections:
         log.info("Measuring: %s …", section)
         rows += getattr(bench, f"bench_{section}")()
-    print(print(f"\n{bench.lm.name}, {bench.lm.description}, torch {torch.__version__}\n"))
+    print(f"\n{bench.lm.name}, {bench.lm.description}, torch {torch.__version__}\n")
     width = max(len(row["what"]) for row in rows)
     for row in rows:
         print(f"{row['what']:<{width}}  {row['value']:>10}  {row.get('note', '')}")
