@@ -55,6 +55,17 @@ class Reader(Run):
         self.token_ids += new
         self._text = torch.cat([self._text, torch.tensor(new, dtype=self._text.dtype, device=self._text.device)])
 
+    def copy_cache(self, other: Reader) -> None:
+        """Take over what `other` has read of the text that both begin with, before the first pass."""
+        answer = zip(self.token_ids, other.token_ids, strict=False)
+        shared = len(self.prompt_ids) + next((i for i, (a, b) in enumerate(answer) if a != b), len(self.token_ids))
+        rows = min(shared, other.cache.length, len(self._text) - 1)
+        self.cache.reserve(rows)
+        for mine, theirs in ((self.cache.keys, other.cache.keys), (self.cache.values, other.cache.values)):
+            for target, source in zip(mine, theirs, strict=True):
+                target[:, :rows] = source[:, :rows]
+        self.cache.keep(rows)
+
 
 @torch.inference_mode()
 def read_blocks(readers: Sequence[Reader]) -> list[Block]:

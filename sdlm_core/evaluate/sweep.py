@@ -38,7 +38,7 @@ class Plan:
     """What to sweep.
 
     batch:      runs in one forward pass; it also cuts the units, so it belongs to the result's identity.
-    likelihood: the sets whose answers are read back for their log-likelihood, by name.
+    likelihood: the sets whose answers are read back for their log-likelihood, by name; open ones, as a rule.
     """
 
     sets: tuple[TaskSet, ...]
@@ -46,7 +46,7 @@ class Plan:
     batch: int = LANES
     temperature: float = 0.0
     seed: int = 0
-    likelihood: tuple[str, ...] = ("problems", "chat")
+    likelihood: tuple[str, ...] = ()
 
     def template(self, task: TaskSet) -> DecodeConfig:
         return DecodeConfig(temperature=self.temperature, seed=self.seed, max_new_tokens=task.max_new_tokens)

@@ -69,8 +69,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="also time every setting on N prompts of each set, one at a time, in turn with autoregressive decoding",
     )
-    parser.add_argument("--base", help="a model that reads the τ 1 answers too, and answers the sets itself")
-    parser.add_argument("--no-likelihood", action="store_true", help="do not read answers back for their likelihood")
+    parser.add_argument("--base", help="a model that reads the τ 1 answers to open prompts too, beside its own")
+    parser.add_argument(
+        "--no-likelihood", action="store_true", help="do not read open answers back for their likelihood"
+    )
     parser.add_argument("--output", type=Path, metavar="FILE", help="the JSON (default: sweep.json)")
     parser.add_argument("--report", type=Path, metavar="FILE.html", help="also write a page that opens anywhere")
     parser.add_argument("--minutes", type=float, help="stop after this time; the same command continues")
@@ -107,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
         batch=args.batch,
         temperature=args.temperature,
         seed=args.seed,
-        likelihood=() if args.no_likelihood else tuple(task.name for task in sets),
+        likelihood=() if args.no_likelihood else tuple(task.name for task in sets if not task.checkable),
     )
     base = _load_base(args) if args.base else None
     answers = output.with_suffix(".answers.jsonl")
@@ -118,10 +120,10 @@ def run(args: argparse.Namespace) -> int:
     began = time.monotonic()
     records = sweep.run_sweep(lm, plan, answers, base, sweep.fingerprint(folder), args.minutes, terminal.show)
     result = summaries.summarise(plan, records)
-    if base is not None and result["complete"]:
-        alone = sweep.Plan(
-            sets, tuple(expand(["autoregressive"], [1], [1.0])), args.batch, 0.0, args.seed, plan.likelihood
-        )
+    if base is not None and result["complete"] and plan.likelihood:
+        cells = tuple(expand(["autoregressive"], [1], [1.0]))
+        open_sets = tuple(task for task in sets if not task.checkable)
+        alone = sweep.Plan(open_sets, cells, args.batch, 0.0, args.seed, plan.likelihood)
         terminal.label = "base: "
         beside = output.with_suffix(".base.jsonl")
         found = sweep.run_sweep(base, alone, beside, None, str(args.base), None, terminal.show)
@@ -130,12 +132,10 @@ def run(args: argparse.Namespace) -> int:
     result.update(_provenance(lm, folder, args))
     result["seconds_decoding"] = round(time.monotonic() - began, 1)
     if args.wall_clock > 0 and result["complete"]:
+        _write(output, result)  # the timing takes minutes more
         result["wall_clock"] = _wall_clock(lm, plan, args, terminal)
     terminal.end()
-    output.parent.mkdir(parents=True, exist_ok=True)
-    part = output.with_suffix(".part")
-    part.write_text(json.dumps(result, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
-    part.replace(output)
+    _write(output, result)
     print(table.render(result))
     print(f"\nWritten: {output}", file=sys.stderr)
     if args.report:
@@ -144,6 +144,14 @@ def run(args: argparse.Namespace) -> int:
     if not result["complete"]:
         print("The sweep is not complete; the same command continues it.", file=sys.stderr)
     return 0
+
+
+def _write(output: Path, result: dict[str, Any]) -> None:
+    """The JSON appears whole or not at all."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    part = output.with_suffix(".part")
+    part.write_text(json.dumps(result, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
+    part.replace(output)
 
 
 def report_module() -> Any:

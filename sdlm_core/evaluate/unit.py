@@ -43,10 +43,15 @@ class UnitResult:
 
 
 class _Lane:
-    """One answer being decoded: replays passes from the tree, and asks for the first one that is not there."""
+    """One answer being decoded: replays passes from the tree, and asks for the first one that is not there.
 
-    def __init__(self, lm: LanguageModel, root: Node, answer: Answer, config: DecodeConfig) -> None:
-        self.lm, self.root, self.node, self.answer, self.config = lm, root, root, answer, config
+    reference: the finished τ 1 lane of the same prompt, whose cache a new reader takes over as far as the two agree.
+    """
+
+    def __init__(
+        self, lm: LanguageModel, root: Node, answer: Answer, config: DecodeConfig, reference: _Lane | None = None
+    ) -> None:
+        self.lm, self.node, self.answer, self.config, self.reference = lm, root, answer, config, reference
         self.room = min(config.max_new_tokens, lm.context_length - len(lm.encode(answer.item.prompt)[1]))
         self.blocks: list[Block] = []
         self._reader: Reader | None = None
@@ -59,9 +64,13 @@ class _Lane:
 
     def reader(self) -> Reader:
         """The reader that stands where the tree ends."""
-        if self._reader is None:
-            self._reader = Reader(self.lm, self.answer.item.prompt, self.config)
+        if self._reader is not None:
+            self._reader.extend(self.answer.token_ids)
+            return self._reader
+        self._reader = Reader(self.lm, self.answer.item.prompt, self.config)
         self._reader.extend(self.answer.token_ids)
+        if self.reference is not None and self.reference._reader is not None:
+            self._reader.copy_cache(self.reference._reader)
         return self._reader
 
     def _keep(self, block: Block) -> None:
@@ -112,7 +121,7 @@ def decode_unit(
                         finished[answer.item.id, cell] = speculate(lane.answer, lane.blocks, cell)
                     elif cell != reference_cell:
                         waiting.append(
-                            _Lane(lm, roots[answer.item.id], Answer(answer.item, cell), cell.config(template))
+                            _Lane(lm, roots[answer.item.id], Answer(answer.item, cell), cell.config(template), lane)
                         )
         active = still
         if len(active) < lanes and waiting:
