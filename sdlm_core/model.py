@@ -66,8 +66,8 @@ class Layer:
 
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
-    """x (..., h) scaled to unit mean square over its last dimension, times weight (h,)."""
-    return F.rms_norm(x, weight.shape, weight, eps)
+    """x (..., h) scaled to unit mean square over its last dimension, times weight (h,), whatever dtype that has."""
+    return F.rms_norm(x, weight.shape, weight.to(x.dtype), eps)
 
 
 def swiglu(gate_up: Tensor) -> Tensor:
@@ -93,11 +93,6 @@ class Transformer:
     head: Linear  # hidden -> V
     rotary: nn.Module  # transformers' rotary embedding: it knows every scaling variant
 
-    # The elementwise steps; training on a CPU puts compiled ones in their place.
-    rms_norm = staticmethod(rms_norm)
-    swiglu = staticmethod(swiglu)
-    rotate = staticmethod(rotate)
-
     def forward(self, token_ids: Tensor, positions: Tensor, attend: Attend) -> Tensor:
         """Hidden states after the final norm, (n, hidden), of n rows given by token_ids and positions, int64 (n,)."""
         return self.run(F.embedding(token_ids, self.embedding), positions, attend)
@@ -111,23 +106,23 @@ class Transformer:
             if x.device != device:  # a model spread over several devices by accelerate
                 x, cos, sin = x.to(device), cos.to(device), sin.to(device)
             x = self.run_layer(index, x, cos, sin, attend)
-        return self.rms_norm(x.to(self.norm.device), self.norm, self.shape.norm_eps)
+        return rms_norm(x.to(self.norm.device), self.norm, self.shape.norm_eps)
 
     def run_layer(self, index: int, x: Tensor, cos: Tensor, sin: Tensor, attend: Attend) -> Tensor:
         """One layer over the rows x (n, hidden)."""
         s, layer = self.shape, self.layers[index]
-        h = self.rms_norm(x, layer.input_norm, s.norm_eps)
+        h = rms_norm(x, layer.input_norm, s.norm_eps)
         qkv = layer.qkv(h).view(-1, s.query_heads + 2 * s.kv_heads, s.head_dim)
         qk, v = qkv.split([s.query_heads + s.kv_heads, s.kv_heads], dim=1)
         if layer.query_norm is not None and layer.key_norm is not None:
             q, k = qk.split([s.query_heads, s.kv_heads], dim=1)
-            q = self.rms_norm(q, layer.query_norm, s.norm_eps)
-            k = self.rms_norm(k, layer.key_norm, s.norm_eps)
+            q = rms_norm(q, layer.query_norm, s.norm_eps)
+            k = rms_norm(k, layer.key_norm, s.norm_eps)
             qk = torch.cat([q, k], dim=1)
-        q, k = self.rotate(qk, cos, sin).split([s.query_heads, s.kv_heads], dim=1)
+        q, k = rotate(qk, cos, sin).split([s.query_heads, s.kv_heads], dim=1)
         x = x + layer.output(attend(index, q, k, v))
-        h = self.rms_norm(x, layer.mlp_norm, s.norm_eps)
-        return x + layer.down(self.swiglu(layer.gate_up(h)))
+        h = rms_norm(x, layer.mlp_norm, s.norm_eps)
+        return x + layer.down(swiglu(layer.gate_up(h)))
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Scores over the vocabulary, (n, V) in the weights' dtype, of hidden states (n, hidden)."""

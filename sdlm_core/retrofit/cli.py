@@ -42,7 +42,6 @@ HELP = {
     "seed": "fixes the order of the data, the blocks and the adapter's start",
     "dtype": "precision of the computation: auto, bfloat16 or float32",
     "attention": "how attention is computed; all give the same result",
-    "compile": "compile the elementwise steps; on a CPU this needs a C++ compiler and pays off after a minute",
     "recompute_layers": "save memory by computing each layer again in the backward pass",
     "resume": "continue the run in --output",
     "base_name": "the base model's name to write into the adapter's config",

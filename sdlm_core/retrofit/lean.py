@@ -15,35 +15,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from sdlm_core import model as lean
 from sdlm_core.model import Attend, Layer, Shape, Transformer
 
 ADAPTER = "default"  # PEFT's name for a model's first adapter
 
 
-def _rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
-    return lean.rms_norm(x, weight.to(x.dtype), eps)  # the norms' own weights may be float32 masters
-
-
 class TrainingTransformer(Transformer):
-    """The same pass with two additions: recomputing layers in the backward pass, and compiled elementwise steps."""
+    """The same pass, able to compute layers again in the backward pass instead of keeping what they computed."""
 
     recompute_layers = False
-    rms_norm = staticmethod(_rms_norm)
 
     def run_layer(self, index: int, x: Tensor, cos: Tensor, sin: Tensor, attend: Attend) -> Tensor:
         if not (self.recompute_layers and torch.is_grad_enabled()):
             return super().run_layer(index, x, cos, sin, attend)
         run: Callable[..., Tensor] = super().run_layer
         return checkpoint(run, index, x, cos, sin, attend, use_reentrant=False)  # type: ignore[no-any-return]
-
-
-class CompiledTransformer(TrainingTransformer):
-    """Elementwise steps as one pass over memory each, forward and backward: a fifth of a CPU step is spent there."""
-
-    rms_norm = staticmethod(torch.compile(_rms_norm, dynamic=True))
-    swiglu = staticmethod(torch.compile(lean.swiglu, dynamic=True))
-    rotate = staticmethod(torch.compile(lean.rotate, dynamic=True))
 
 
 class MergedLinear:
@@ -119,9 +105,7 @@ class FullLinear:
 class LeanModel:
     """A transformers model, with or without a LoRA adapter, seen as model.Transformer. `refresh` after each update."""
 
-    def __init__(
-        self, model: Any, mask_token_id: int, dtype: torch.dtype, compiled: bool = False, recompute: bool = False
-    ) -> None:
+    def __init__(self, model: Any, mask_token_id: int, dtype: torch.dtype, recompute: bool = False) -> None:
         causal_lm: Any = model.get_base_model() if hasattr(model, "get_base_model") else model
         inner = causal_lm.model
         self.lora = hasattr(inner.layers[0].mlp.down_proj, "lora_A")
@@ -138,8 +122,7 @@ class LeanModel:
             head = causal_lm.lm_head
             head = head.token_adapter.base_layer if hasattr(head, "token_adapter") else head
             self.head = self.embedding if self.tied else head.weight.detach().to(dtype)
-        transformer = CompiledTransformer if compiled else TrainingTransformer
-        self.transformer = transformer(
+        self.transformer = TrainingTransformer(
             shape=Shape.of(causal_lm.config),
             embedding=self.embedding if self.lora else inner.embed_tokens.weight,
             layers=[self._layer(layer) for layer in inner.layers],

@@ -74,7 +74,6 @@ class RetrofitConfig:
     seed: int = 0
     dtype: str = "auto"  # compute: bfloat16 where the hardware has it
     attention: str = "auto"
-    compile: bool = False
     recompute_layers: bool = False
     resume: bool = False
     base_name: str | None = None  # what adapter_config.json calls the base model; default: `model`
@@ -211,7 +210,7 @@ class LossModule(nn.Module):
         self.model = model
         self.config = config
         dtype = compute_dtype(config, device)
-        self.lean = LeanModel(model, mask_token_id, dtype, config.compile, config.recompute_layers)
+        self.lean = LeanModel(model, mask_token_id, dtype, config.recompute_layers)
         self.implementation = default_implementation(device) if config.attention == "auto" else config.attention
 
     def forward(self, batch: Batch, labels: int) -> tuple[Tensor, Tensor]:
