@@ -26,6 +26,7 @@ from sdlm_core.evaluate.likelihood import log_likelihoods
 from sdlm_core.evaluate.tasks import Item, TaskSet
 from sdlm_core.evaluate.unit import LANES, Answer, decode_unit
 from sdlm_core.language_model import LanguageModel
+from sdlm_core.text import AnswerText
 
 log = logging.getLogger(__name__)
 
@@ -198,9 +199,10 @@ def measure_unit(
 
 
 def answer_text(lm: LanguageModel, token_ids: Sequence[int]) -> str:
-    """An answer as text, without its end token."""
-    ids = list(token_ids)
-    return lm.decode(ids[:-1] if ids and ids[-1] in lm.end_token_ids else ids)
+    """An answer as text, as a trace has it: without its end token."""
+    text = AnswerText(lm)
+    text.extend(token_ids)
+    return text.text
 
 
 def _read_back(lm: LanguageModel, answers: Sequence[Answer]) -> dict[tuple[str, tuple[int, ...]], float]:

@@ -1,0 +1,187 @@
+"""The sweep against separate runs of the decoder, against itself when killed, and at its command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import sdlm_core
+from sdlm_core import DecodeConfig, SDLMError
+from sdlm_core.__main__ import main
+from sdlm_core.evaluate import sweep, tasks
+from sdlm_core.evaluate.cells import Cell, expand
+from sdlm_core.evaluate.likelihood import log_likelihoods
+from sdlm_core.evaluate.summary import summarise
+from sdlm_core.evaluate.unit import decode_unit
+
+SURE = {"initializer_range": 0.5, "seed": 1}  # sometimes sure of itself
+STEADY = {"initializer_range": 0.15, "seed": 2}  # its guesses sometimes come true
+
+
+def plan_of(limit: int = 6) -> sweep.Plan:
+    sets = (tasks.load_set("problems", limit, 12), tasks.load_set("chat", limit - 1, 12))
+    cells = expand(["prob_conf", "self_speculative", "autoregressive"], [4, 2], [0.3, 0.9, 1])
+    return sweep.Plan(sets, tuple(cells), batch=2, likelihood=("chat",))
+
+
+def test_redundant_settings_are_left_out() -> None:
+    cells = expand(sdlm_core.ALGORITHMS, [8, 4, 8], [0.9, 1])
+    assert [c.key for c in cells if c.block_size == 4] == [
+        "prob_conf/D4/0.9",
+        "prob_conf/D4/1",
+        "entropy_conf/D4/0.9",
+        "entropy_conf/D4/1",
+        "self_speculative/D4",
+    ]
+    assert [c.key for c in cells if c.algorithm == "autoregressive"] == ["autoregressive"]
+    assert len(cells) == len(set(cells)) == 11
+    with pytest.raises(SDLMError, match="threshold"):
+        expand(["prob_conf"], [4], [1.5])
+
+
+@pytest.mark.parametrize(("model", "temperature"), [(SURE, 0.0), (SURE, 0.8), (STEADY, 0.0)])
+def test_shared_passes_give_what_separate_runs_give(
+    load: Callable[..., sdlm_core.LanguageModel], model: dict[str, Any], temperature: float
+) -> None:
+    lm = load(**model)
+    items = tasks.load_set("chat", 4).items
+    template = DecodeConfig(max_new_tokens=16, temperature=temperature, seed=3)
+    separate = 0
+    for d in (4, 1):
+        cells = [c for c in expand(sdlm_core.ALGORITHMS, [4], [0.3, 0.6, 0.9, 1]) if c.block_size == d]
+        result = decode_unit(lm, items, d, cells, template, lanes=3)
+        assert len(result.answers) == len(items) * len(cells)
+        for answer in result.answers:
+            trace = sdlm_core.decode(lm, answer.item.prompt, answer.cell.config(template))
+            assert tuple(answer.token_ids) == trace.token_ids
+            assert answer.accepted == [p.accepted for p in trace.passes]
+            assert answer.finish_reason == trace.finish_reason
+            assert sweep.answer_text(lm, answer.token_ids) == trace.text
+            separate += len(trace.passes)
+        if d > 1:
+            assert result.computed < separate / 2
+
+
+def test_a_killed_sweep_continues_and_equals_an_uninterrupted_one(
+    load: Callable[..., sdlm_core.LanguageModel], tmp_path: Path
+) -> None:
+    lm, plan = load(**SURE), plan_of()
+    whole = tmp_path / "whole.jsonl"
+    expected = summarise(plan, sweep.run_sweep(lm, plan, whole))
+    assert expected["complete"]
+
+    lines = whole.read_bytes().splitlines(keepends=True)
+    killed = tmp_path / "killed.jsonl"
+    killed.write_bytes(b"".join(lines[:3]) + lines[3][:100])  # the header, two units, and a torn third
+    worked: list[str] = []
+    records = sweep.run_sweep(lm, plan, killed, progress=lambda p: worked.append(p.unit))
+    assert json.dumps(summarise(plan, records)) == json.dumps(expected)
+    assert killed.read_bytes() == whole.read_bytes()
+    assert not {json.loads(line)["unit"] for line in lines[1:3]} & set(worked)
+
+    before = killed.read_bytes()
+    assert json.dumps(summarise(plan, sweep.run_sweep(lm, plan, killed))) == json.dumps(expected)
+    assert killed.read_bytes() == before
+    other = sweep.Plan(plan.sets, plan.cells, plan.batch, temperature=0.5)
+    with pytest.raises(SDLMError, match="temperature"):
+        sweep.run_sweep(lm, other, killed)
+    (tmp_path / "text.jsonl").write_text("no answers\n")
+    with pytest.raises(SDLMError, match="not a file of answers"):
+        sweep.run_sweep(lm, plan, tmp_path / "text.jsonl")
+
+
+def test_the_summary_counts_what_the_answers_say(load: Callable[..., sdlm_core.LanguageModel], tmp_path: Path) -> None:
+    lm, plan = load(**SURE), plan_of(4)
+    records = sweep.run_sweep(lm, plan, tmp_path / "a.jsonl", base=lm)
+    result = summarise(plan, records)
+    assert len(result["cells"]) == 2 * len(plan.cells)
+    for cell in result["cells"]:
+        rows = [
+            row
+            for record in records
+            if record["set"] == cell["set"]
+            for row in record["answers"]
+            if row["cell"] == Cell(cell["algorithm"], cell["block_size"], cell["threshold"]).key
+        ]
+        assert cell["n"] == len(rows) == (4 if cell["set"] == "problems" else 3)
+        assert cell["tokens_per_pass"][0] == round(sum(r["tokens"] for r in rows) / sum(r["passes"] for r in rows), 6)
+        assert sum(cell["accepted"]) == cell["passes"]
+        assert sum(n * count for n, count in enumerate(cell["accepted"], 1)) == cell["tokens"]
+        if cell["threshold"] == 1:
+            assert cell["passes"] == cell["tokens"]
+            assert cell["agreement"][:3] == [1, 1, 1]
+        if cell["set"] == "chat":
+            assert cell["log_likelihood"][0] < 0
+            assert cell["accuracy"] is None
+    chat = [c for c in result["cells"] if c["set"] == "chat" and c["threshold"] == 1]
+    assert all(c["base_log_likelihood"] == c["log_likelihood"] for c in chat)  # the base is the model itself here
+    first = [c for c in result["calibration"] if c["position"] == 1]
+    assert first
+    assert all(c["right"] == c["count"] for c in first)
+
+
+def test_likelihood_is_the_sum_over_one_causal_reading(load: Callable[..., sdlm_core.LanguageModel]) -> None:
+    lm = load(**STEADY)
+    pairs = [(lm.encode("the cat")[1], [40, 41, 2]), (lm.encode("one two three")[1], [50])]
+    for (prompt, answer), found in zip(pairs, log_likelihoods(lm, pairs), strict=True):
+        config = DecodeConfig(algorithm="autoregressive", max_new_tokens=1)
+        for i, (value, greedy) in enumerate(found):  # the decoder's own next-token distribution
+            p = sdlm_core.decode(lm, [*prompt, *answer[:i]], config).passes[0].candidates[0]
+            assert greedy == (p.token_id == answer[i])
+            known = {a.token_id: a.probability for a in p.alternatives}
+            if answer[i] in known:
+                assert value == pytest.approx(float(torch.tensor(known[answer[i]]).log()), abs=1e-4)
+            assert value <= float(torch.tensor(p.probability).log()) + 1e-4
+
+
+def test_a_subset_keeps_the_proportions() -> None:
+    some = tasks.load_set("problems", 160)
+    assert len(some.items) == 160
+    kinds = [item.problem.kind for item in some.items if item.problem]
+    assert {kind: kinds.count(kind) for kind in kinds} == {"words": 40, "lists": 40, "units": 40, "code": 40}
+    assert some.items == tasks.load_set("problems", 160).items
+    assert len(tasks.load_set("chat", 60).items) == 60
+    assert not tasks.load_set("chat").checkable
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("", "is empty"),
+        ("{", "not valid JSON"),
+        ('{"text": 1}', '"prompt"'),
+        ('{"prompt": "a", "answer": []}', "answer"),
+    ],
+)
+def test_a_broken_set_is_told_in_a_sentence(tmp_path: Path, content: str, sentence: str) -> None:
+    path = tmp_path / "set.jsonl"
+    path.write_text(content)
+    with pytest.raises(SDLMError, match=sentence):
+        tasks.load_set(str(path))
+
+
+@pytest.fixture
+def arguments(checkpoint: Callable[..., Path], tmp_path: Path) -> list[str]:
+    own = tmp_path / "own.jsonl"
+    own.write_text('{"prompt": "one plus one", "answer": 2}\n{"prompt": "</script><b>two", "answer": "b"}\n')
+    words = f"sweep --model {checkpoint(**SURE)} --device cpu --dtype float32 --set {own} chat --limit 2 --tau 0.5 1"
+    return f"{words} --block-size 4 --batch 2 --max-new-tokens 8 --output {tmp_path / 'out.json'}".split()
+
+
+def test_the_command_line(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*arguments, "--wall-clock", "1", "--report", str(tmp_path / "out.html")]) == 0
+    table = capsys.readouterr().out
+    assert "| probability | 4 | 0.5 |" in table
+    result = json.loads((tmp_path / "out.json").read_text())
+    assert result["complete"]
+    assert {"model", "created", "versions", "seed", "command", "settings", "wall_clock"} <= set(result)
+    assert len(result["answers"]) == 4
+    assert main(["sweep", "--set", "nowhere.jsonl"]) == 2
+    page = (tmp_path / "out.html").read_text()
+    assert "</script><b>two" not in page
+    assert "src=" not in page.replace("data:", "")[:20_000]
