@@ -23,11 +23,13 @@ screenshots: .venv/.dev
 .venv/.app: requirements.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || \
 	  { echo "Python 3.11 with venv is needed; say where it is: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
-	$(BIN)/pip install -q -r requirements.txt
+	@echo "Installing what the app needs (some minutes, once) …"
+	@$(BIN)/pip install -q -r requirements.txt
 	@touch $@
 
 .venv/.dev: requirements-dev.txt .venv/.app
-	$(BIN)/pip install -q -r requirements-dev.txt
+	@echo "Installing what the tests need …"
+	@$(BIN)/pip install -q -r requirements-dev.txt
 	@touch $@
 
 clean:

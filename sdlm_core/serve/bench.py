@@ -275,7 +275,7 @@ class Bench:
 
     def _ids(self, n: int, seed: int = 0) -> list[int]:
         generator = torch.Generator().manual_seed(seed)
-        return torch.randint(100, self.lm.vocabulary - 1000, (n,), generator=generator).tolist()
+        return torch.randint(self.lm.vocabulary // 3, self.lm.vocabulary // 2, (n,), generator=generator).tolist()
 
     def _warm_run(self, algorithm: str, d: int, context: int) -> Run:
         """A run in the middle of an answer, with `context` tokens in its cache and D newest ones to add."""
