@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from app import chat, race, wire
+from app import chat, lab, race, wire
 from app.runs import House
 from app.theatre import theatre
 
@@ -23,6 +23,8 @@ def build(house: House) -> gr.Blocks:
                 chat.build(house)
             with gr.Tab("Race", id="race"):
                 race.build(house)
+            with gr.Tab("Trade-off lab", id="lab") as tab:
+                lab.build(house, tab)
 
         def leave(request: gr.Request) -> None:
             house.leave(wire.owner_of(request))

@@ -12,7 +12,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 # From the theatre's scale (viridis), its ends moved inwards so that they read on white and on black.
-SCALE = ("#6a55b5", "#4a7fc1", "#1f9e94", "#5cb85c", "#c9a227", "#d97f1c", "#d1495b", "#9a6a4f")
+SCALE = ("#6a55b5", "#4a7fc1", "#2f93b0", "#1f9e94", "#3fae6e", "#7fb53a", "#b3a91f", "#d69a12")
 D_COLOURS = {2: "#c9820a", 4: "#1f9e94", 8: "#7a63d1", 16: "#4a7fc1"}
 D_SYMBOLS = {2: "triangle-up", 4: "square", 8: "circle", 16: "pentagon"}
 GREY = "#878e99"
@@ -38,7 +38,7 @@ def symbol(block_size: int | None) -> str:
 
 
 def position_colour(position: int, block_size: int) -> str:
-    """The colour of a place in the block, 1 … D: from indigo, near, to red, far."""
+    """The colour of a place in the block, 1 … D: from indigo, near, to ochre, far."""
     return SCALE[(position - 1) * (len(SCALE) - 1) // max(1, block_size - 1)]
 
 
@@ -57,6 +57,7 @@ def figure(x_title: str, y_title: str, height: int = 420) -> go.Figure:
         legend={"orientation": "h", "yanchor": "top", "y": -0.2, "x": 0, "font": {"size": 12}},
         hoverlabel={"bgcolor": "#20242c", "bordercolor": "#20242c", "font": {"color": "#ffffff", "size": 13}},
         hovermode="closest",
+        uirevision="kept",  # what a visitor switched off in the legend stays off when the data change
         dragmode=False,  # a finger that scrolls the page must not zoom the plot
         xaxis={**axis, "title": {"text": x_title, "standoff": 10}},
         yaxis={**axis, "title": {"text": y_title, "standoff": 6}},

@@ -100,8 +100,10 @@ def trade_off(
     """
     found = points(sweep, task, speed, quality)
     fig = style.figure(SPEEDS[speed], QUALITIES[quality], 460)
-    for algorithm, d in dict.fromkeys((p.algorithm, p.block_size) for p in found):
+    for algorithm, d in dict.fromkeys((p.algorithm, p.block_size) for p in found if p.threshold is not None):
         _add_curve(fig, [p for p in found if (p.algorithm, p.block_size) == (algorithm, d)], chosen, speed)
+    for algorithm in dict.fromkeys(p.algorithm for p in found if p.threshold is None):
+        _add_curve(fig, [p for p in found if p.algorithm == algorithm], chosen, speed)
     if published and speed == "tokens_per_pass" and quality == "accuracy":
         for family in families:
             _add_published(fig, published, benchmark, family)
@@ -132,23 +134,27 @@ def _add_curve(fig: go.Figure, line: list[Point], chosen: tuple[str, int], speed
     name, dash = RULES.get(algorithm, (algorithm, "solid"))
     line = sorted(line, key=lambda p: p.threshold or 0.0)
     bold = (algorithm, d) == chosen
-    single = len(line) == 1 and line[0].threshold is None
+    single = line[0].threshold is None  # one point a D, and no curve
     marker_symbol = {"self_speculative": "star", "autoregressive": "x"}.get(algorithm, style.symbol(d))
     low_high = "quartiles" if speed == "wall_clock" else "95 %"
     fig.add_scatter(
         x=[p.x[0] for p in line],
         y=[p.y[0] for p in line],
         mode="markers" if single else "lines+markers",
-        name=name if algorithm == "autoregressive" else f"{name}, D {d}",
+        name=name if single else f"{name}, D {d}",
         visible=True if bold or single or algorithm == chosen[0] else "legendonly",
         opacity=1.0 if bold or single else 0.65,
         line={"color": style.colour(d), "width": 3 if bold else 1.6, "dash": dash},
-        marker={"symbol": marker_symbol, "size": 13 if single else 8, "color": style.colour(d)},
+        marker={
+            "symbol": marker_symbol,
+            "size": 13 if single else 8,
+            "color": [style.colour(p.block_size) for p in line],
+        },
         error_x=_bars([p.x for p in line], bold),
         error_y=_bars([p.y for p in line], bold),
         customdata=[
             [
-                "no τ" if p.threshold is None else f"τ {p.threshold:g}",
+                (f"D {p.block_size}" if p.block_size > 1 else name) if single else f"τ {p.threshold:g}",
                 _range(p.x, 2),
                 _range(p.y, 3 if abs(p.y[0] or 0) < 10 else 1),
                 p.n,

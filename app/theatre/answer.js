@@ -6,7 +6,7 @@
   const CHUNK = 24; // passes
 
   class Answer {
-    /** @param {{hover?: (pass: number|null) => void, seek?: (pass: number) => void}} on */
+    /** @param {{hover?: (pass: number|null) => void, seek?: (pass: number) => void, drawn?: (end: Node) => void}} on */
     constructor(on = {}) {
       this.on = on;
       this.node = el("div", { class: "answer", dir: "auto", "aria-label": "The answer, one marked span a pass" });
@@ -31,6 +31,7 @@
       const before = this.view.record;
       Object.assign(this.view, change);
       if (this.view.record !== before) this._clear();
+      if ("cursor" in change) this.moved = true;
       this.draw();
     }
 
@@ -54,7 +55,7 @@
       const count = record ? Math.ceil(cursor / CHUNK) : 0;
       while (this.chunks.length < count) {
         const node = el("span", { class: "chunk" });
-        this.chunks.push({ node, key: "" });
+        this.chunks.push({ node, key: "", last: 0 });
         this.node.insertBefore(node, this.ghost);
         this.watcher.observe(node);
         this.near.add(node);
@@ -65,11 +66,12 @@
         if (hidden) return;
         const last = Math.min(cursor, (c + 1) * CHUNK);
         const cut = this.near.has(chunk.node) || c >= count - 2;
-        const key = [last, cut, verdict ? verdict.tau : "", partsAt, record.endPlace].join();
-        if (key !== chunk.key) {
-          chunk.key = key;
-          chunk.node.replaceChildren(...(cut ? this._spans(c * CHUNK, last) : [document.createTextNode(this._plain(c * CHUNK, last))]));
-        }
+        const key = [cut, verdict ? verdict.tau : "", partsAt, record.endPlace].join();
+        if (key === chunk.key && last === chunk.last) return;
+        if (key === chunk.key && last > chunk.last && cut && !verdict) chunk.node.append(...this._spans(chunk.last, last));
+        else chunk.node.replaceChildren(...(cut ? this._spans(c * CHUNK, last) : [document.createTextNode(this._plain(c * CHUNK, last))]));
+        chunk.key = key;
+        chunk.last = last;
       });
       if (this.lit !== lit || this.litKey !== cursor) {
         for (const span of this.node.querySelectorAll(".span.lit")) span.classList.remove("lit");
@@ -78,6 +80,8 @@
         this.litKey = cursor;
       }
       this._drawGhost(record, cursor, ghost);
+      if (this.moved && this.on.drawn) this.on.drawn(this.ghost);
+      this.moved = false;
     }
 
     /** While time stands still: what the newest pass guessed beyond what was kept. */

@@ -2,7 +2,7 @@
 (function (S) {
   "use strict";
   const LARGEST = 16e6; // bytes of a trace file
-  const SLOT = "/*SDLM-TRACE*/";
+  const SLOT = "/*SDLM-" + "TRACE*/"; // in two parts, since this script stands in the player too
 
   /** JSON that may stand inside a <script> element. */
   S.embedded = (text) => text.replace(/[<>&\u2028\u2029]/g, (c) => "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0"));

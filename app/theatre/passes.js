@@ -11,14 +11,19 @@
     constructor(on) {
       this.on = on;
       this.content = el("div", { class: "rows", role: "rowgroup" });
+      this.spacer = el("div", { "aria-hidden": "true" }); // what is scrolled; rows hang from a box that never changes its size
       this.probe = el("div", { class: "row-height", "aria-hidden": "true" });
-      this.node = el("div", { class: "passes", role: "table", "aria-label": "Forward passes, one a row", tabindex: "-1" }, this.probe, this.content);
+      this.node = el("div", { class: "passes", role: "table", "aria-label": "Forward passes, one a row", tabindex: "-1" }, this.probe, this.spacer, this.content);
       this.pool = [];
       this.view = { record: null, cursor: 0, verdict: null, lit: null, pinned: null };
       this.height = 56;
-      this.follow = true;
+      this.tall = 0; // the lane's height, and below how far it is scrolled: kept here, since asking costs a layout
+      this.top = 0;
       this.draw = S.everyFrame(() => this._draw());
-      this.node.addEventListener("scroll", () => this.draw(), { passive: true });
+      this.node.addEventListener("scroll", () => {
+        this.top = this.node.scrollTop;
+        this.draw();
+      }, { passive: true });
       this.node.addEventListener("mouseover", (event) => this.on.hover(rowOf(event.target)));
       this.node.addEventListener("mouseleave", () => this.on.hover(null));
       this.node.addEventListener("click", (event) => this._click(event.target));
@@ -52,7 +57,7 @@
       const lines = Math.ceil(d / perLine);
       this.node.style.setProperty("--columns", perLine);
       const least = height * lines + (lines > 1 ? 6 : 0);
-      const room = this.node.clientHeight;
+      const room = (this.tall = this.node.clientHeight);
       this.height = room > least ? room / Math.floor(room / least) : least; // the lane holds whole rows
       this.wanted = this.view.cursor - 1; // a turned phone still shows the same pass
       this.draw();
@@ -65,17 +70,19 @@
         this._measure();
       }
       const n = record ? cursor : 0;
-      this.content.style.height = n * this.height + "px";
-      const tall = this.node.clientHeight;
+      this.spacer.style.height = n * this.height + "px";
+      const tall = this.tall;
+      this.top = Math.max(0, Math.min(this.top, n * this.height - tall));
       if (this.wanted !== undefined && this.wanted >= 0) {
         const top = this.wanted * this.height;
-        if (top < this.node.scrollTop || top + this.height > this.node.scrollTop + tall) {
-          this.node.scrollTop = top < this.node.scrollTop ? top : top + this.height - tall;
+        if (top < this.top - 1 || top + this.height > this.top + tall + 1) {
+          this.top = Math.max(0, top < this.top ? top : top + this.height - tall);
+          this.scrolled = true;
         }
         this.wanted = undefined;
       }
-      const first = Math.max(0, Math.floor(this.node.scrollTop / this.height) - SPARE);
-      const last = Math.min(n, Math.ceil((this.node.scrollTop + tall) / this.height) + SPARE);
+      const first = Math.max(0, Math.floor(this.top / this.height) - SPARE);
+      const last = Math.min(n, Math.ceil((this.top + tall) / this.height) + SPARE);
       const need = Math.ceil(tall / this.height) + 2 * SPARE + 2;
       while (this.pool.length < need) {
         const row = new Row();
@@ -89,6 +96,10 @@
         this.pool[i % used].draw(record, i, this.view, this.height);
       }
       this.pool.forEach((row, slot) => row.hide(!shown.has(slot)));
+      if (this.scrolled) {
+        this.scrolled = false;
+        this.node.scrollTop = this.top;
+      }
     }
   }
 

@@ -6,7 +6,7 @@
 
   const linear = (v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4);
   const luminance = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
-  const DARK = [16, 18, 24];
+  const DARK = [0, 0, 0];
 
   /** Colour steps: confidence is shown to the eye in 64 of them, each with the ink that reads better on it. */
   const STEPS = Array.from({ length: 65 }, (_, i) => {
@@ -15,7 +15,7 @@
     const rgb = RGB[k].map((v, c) => Math.round(v + (at - k) * (RGB[k + 1][c] - v)));
     const l = luminance(rgb);
     const onWhite = 1.05 / (l + 0.05), onDark = (l + 0.05) / (luminance(DARK) + 0.05);
-    return { color: `rgb(${rgb.join(" ")})`, ink: onWhite > onDark ? "#fff" : "#101218", contrast: Math.max(onWhite, onDark) };
+    return { color: `rgb(${rgb.join(" ")})`, ink: onWhite > onDark ? "#fff" : "#000", contrast: Math.max(onWhite, onDark) };
   });
 
   /** Colour and ink for a confidence from 0 to 1. */

@@ -21,7 +21,7 @@
 
     _build() {
       this.passes = new S.Passes({ hover: (p) => this._light(p), seek: (p) => this.timeline.seek(p + 1), pin: (p, i) => this._pin(p, i) });
-      this.answer = new S.Answer({ hover: (p) => this._light(p), seek: (p) => this.timeline.seek(p + 1) });
+      this.answer = new S.Answer({ hover: (p) => this._light(p), seek: (p) => this.timeline.seek(p + 1), drawn: (end) => this._keepInView(end) });
       this.cache = new S.CacheLane((p) => this.timeline.seek(p + 1));
       this.timeline = new S.Timeline((cursor) => this._moved(cursor));
       this.whatIf = new S.WhatIf({ move: (tau) => this._judge(tau), rest: (tau) => this._rest(tau) });
@@ -97,7 +97,12 @@
       setText(this.stats["tokens a pass"], cursor ? (tokens / cursor).toFixed(2) : "–");
       setText(this.stats.time, record ? S.seconds(record.clock[cursor]) : "–");
       if (this.card.pinned && this.card.pinned[0] >= cursor) this.card.close();
-      if (this.timeline.following) this.conversation.scrollTop = this.conversation.scrollHeight;
+    }
+
+    /** The end of the text stays in view, wherever time goes. Called when all is drawn: it costs the frame's one layout. */
+    _keepInView(end) {
+      const box = this.conversation, below = end.offsetTop + end.offsetHeight;
+      if (below > box.scrollTop + box.clientHeight - 20 || below < box.scrollTop + 60) box.scrollTop = below - box.clientHeight + 40;
     }
 
     _light(pass) {

@@ -130,9 +130,12 @@
       if (Number(this.range.value) !== this.cursor) this.range.value = this.cursor;
       this.range.disabled = length === 0;
       const running = this.playing || (this.live && this.following);
-      this.playButton.querySelector("path").setAttribute("d", running ? SIGNS.pause : SIGNS.play);
-      this.playButton.setAttribute("aria-label", running ? "Pause (space)" : "Play (space)");
-      this.playButton.title = running ? "Pause (space)" : "Play (space)";
+      if (running !== this.running) {
+        this.running = running;
+        this.playButton.querySelector("path").setAttribute("d", running ? SIGNS.pause : SIGNS.play);
+        this.playButton.setAttribute("aria-label", running ? "Pause (space)" : "Play (space)");
+        this.playButton.title = running ? "Pause (space)" : "Play (space)";
+      }
       const clock = this.record ? this.record.clock[this.cursor] : 0;
       setText(this.where, length ? `pass ${this.cursor} of ${length} · ${S.seconds(clock)}` : "no passes yet");
       this.range.setAttribute("aria-valuetext", this.where.textContent);

@@ -21,7 +21,7 @@ def names(fig: Any) -> list[str]:
 
 def test_a_curve_for_each_rule_and_d() -> None:
     fig = trade_off.trade_off(SWEEP)
-    assert len(fig.data) == 2 * 3 + 3 + 1 + 1  # two rules and self-speculative at three D, autoregressive, the marker
+    assert len(fig.data) == 2 * 3 + 1 + 1 + 1  # two rules at three D, self-speculative, autoregressive, the marker
     bold = next(trace for trace in fig.data if trace.name == "probability, D 8")
     assert len(bold.x) == 7
     assert list(bold.x) == sorted(bold.x, reverse=True)  # by rising τ
@@ -38,7 +38,7 @@ def test_the_marker_stands_on_the_curve_and_between_its_points() -> None:
     assert at[0.85].x[0] == pytest.approx((at[0.9].x[0] + at[0.8].x[0]) / 2)
     assert at[0.2].x[0] == measured[0.5].x[0]
     meta = trade_off.trade_off(SWEEP).layout.meta
-    assert meta["marker"] == 10
+    assert meta["marker"] == 8
     assert meta["curve"][-1] == [1.0, measured[1.0].x[0], measured[1.0].y[0]]
 
 

@@ -51,6 +51,7 @@ class Visitor:
         options = {"viewport": {"width": 1440, "height": 900}, "reduced_motion": "reduce"} | options
         self.context = browser.new_context(accept_downloads=True, **options)
         self.page = self.context.new_page()
+        self.page.set_default_timeout(20_000)
         self.wrong: list[str] = []
         self.requests: list[str] = []
         self.page.on("pageerror", lambda error: self.wrong.append(str(error)))

@@ -1,0 +1,268 @@
+"""The trade-off lab: a live τ on measured curves, sweeps of one's own, and what stands behind them.
+
+The shipped sweep is drawn at once, without a model. The τ slider moves its marker in the browser; a small handler says
+the same in a sentence.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+from collections.abc import AsyncIterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import plotly.graph_objects as go
+
+from app import lab_runs, wire
+from app.lab_text import what_tau_does
+from app.plots import details, style, trade_off
+from app.runs import House
+from sdlm_core import SDLMError, builtin
+from sdlm_core.evaluate.tasks import Item, load_set
+
+log = logging.getLogger(__name__)
+
+ASSETS = Path(__file__).parent.parent / "assets"
+RULES = [("probability", "prob_conf"), ("entropy", "entropy_conf")]
+SPEEDS = [("tokens per pass", "tokens_per_pass"), ("wall clock", "wall_clock")]
+QUALITIES = [("right answers", "accuracy"), ("agreement with τ 1", "agreement"), ("log-likelihood", "log_likelihood")]
+FAMILIES = ["SDLM-3B", "SDLM-32B", "AR baselines"]
+BENCHMARKS = ["GSM8K", "MATH", "HumanEval+"]
+EMPTY: dict[str, Any] = {"cells": [], "calibration": [], "wall_clock": [], "settings": {"sets": []}}
+
+# The marker follows the slider without a word to the server; layout.meta holds the curve it runs on.
+MOVE = """(tau) => {
+  const gd = document.querySelector("#lab-plot .js-plotly-plot"), meta = gd && gd.layout && gd.layout.meta;
+  if (!meta || !window.Plotly || !meta.curve.length) return [];
+  const c = meta.curve;
+  let i = c.findIndex((p) => tau <= p[0]);
+  if (i < 0) i = c.length - 1;
+  const [b, a] = [c[i], c[Math.max(0, i - 1)]];
+  const s = b[0] > a[0] ? Math.min(1, Math.max(0, (tau - a[0]) / (b[0] - a[0]))) : 0;
+  const at = (k) => a[k] + s * (b[k] - a[k]);
+  if (gd.data[meta.marker].x[0] !== at(1) || gd.data[meta.marker].y[0] !== at(2))
+    window.Plotly.restyle(gd, { x: [[at(1)]], y: [[at(2)]] }, [meta.marker]);
+  return [];
+}"""
+RESIZE = """() => { setTimeout(() => document.querySelectorAll("#lab .js-plotly-plot").forEach(
+  (gd) => gd.offsetParent && window.Plotly.Plots.resize(gd)), 60); return []; }"""
+CSS = (
+    style.CSS
+    + "#lab .controls { gap: .5rem; } #lab .say p { font-size: 1.05rem; line-height: 1.5; }"
+    + "#lab .js-plotly-plot { min-width: 0; }"
+)
+
+
+@lru_cache(maxsize=1)
+def shipped() -> dict[str, Any]:
+    """The built-in model's sweep, or an empty one where it has not been made."""
+    return _read(ASSETS / "sweeps" / "builtin.json") or EMPTY
+
+
+@lru_cache(maxsize=1)
+def published() -> dict[str, Any]:
+    """The paper's figures."""
+    return _read(ASSETS / "published" / "results.json") or {}
+
+
+@lru_cache(maxsize=1)
+def training_log() -> list[dict[str, Any]]:
+    """The lines of the built-in model's training log."""
+    path = builtin.ADAPTER / "training_log.jsonl"
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, ValueError):
+        return []
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def draw(
+    task: str, rule: str, d: int, speed: str, quality: str, families: list[str], benchmark: str, tau: float,
+    results: list[lab_runs.Result],
+) -> go.Figure:  # fmt: skip
+    """The plot for the controls as they stand."""
+    return trade_off.trade_off(
+        shipped(), task, speed, quality, (rule, int(d)), float(tau), published(), benchmark, families,
+        lab_runs.as_points(results),
+    )  # fmt: skip
+
+
+def say(task: str, rule: str, d: int, tau: float) -> str:
+    """What the current τ buys and costs."""
+    return what_tau_does(shipped(), task, rule, int(d), float(tau))
+
+
+def behind(task: str, rule: str, d: int, tau: float, results: list[lab_runs.Result]) -> tuple[Any, Any, Any, str]:
+    """Reliability, accepted lengths and the way along an answer: of the visitor's last sweep, else the shipped one."""
+    if results:
+        last = [r for r in results if r["sweep"] == results[-1]["sweep"]]
+        rated = [r for r in last if r["algorithm"] in ("prob_conf", "entropy_conf")]
+        shown = min(rated or last, key=lambda r: abs((r["threshold"] or 0) - float(tau)))
+        same = [r for r in last if r["label"] == shown["label"]]
+        counts = [sum(r["accepted"].count(n) for r in same) for n in range(1, shown["block_size"] + 1)]
+        # Several τ meet the same candidates again and again, so only the run at τ 1 is asked about confidence.
+        at_one = [r for r in rated if r["threshold"] == 1.0]
+        where = f"Your last sweep: {shown['label']}, {len(same)} prompt{'s' if len(same) > 1 else ''}."
+        return (
+            details.reliability(lab_runs.reliability_rows(at_one)),
+            details.accepted_lengths(counts),
+            details.along_the_answer(shown["accepted"], shown["block_size"]),
+            where + " Move τ to look at another of its runs.",
+        )
+    sweep = shipped()
+    rows = [r for r in sweep["calibration"] if (r["set"], r["block_size"], r["algorithm"]) == (task, int(d), rule)]
+    cells = [c for c in sweep["cells"] if (c["set"], c["algorithm"], c["block_size"]) == (task, rule, int(d))]
+    cell = min(cells, key=lambda c: abs(c["threshold"] - float(tau)), default=None)
+    where = f"The shipped sweep: {task}, D {d}" + (f", τ {cell['threshold']:g}." if cell else ", not measured.")
+    return (
+        details.reliability(rows),
+        details.accepted_lengths(cell["accepted"] if cell else []),
+        style.nothing("Sweep a prompt to see its passes one after the other.", 320),
+        where,
+    )
+
+
+def build(house: House, tab: gr.Tab) -> None:
+    """Lay out the tab and wire it."""
+    with gr.Column(elem_id="lab"):
+        gr.HTML(f"<style>{CSS}</style>", padding=False)
+        gr.Markdown(
+            "## What a threshold buys, and what it costs\nEach point is a setting, measured on held-out prompts that "
+            "the model was never trained on. Further right is faster; further up is better."
+        )
+        results = gr.State([])
+        with gr.Row(elem_classes="controls"):
+            rule = gr.Radio(RULES, value="prob_conf", label="Rule", min_width=180)
+            d = gr.Radio([2, 4, 8], value=8, label="D, candidates a pass", min_width=150)
+            task = gr.Radio(["problems", "chat"], value="problems", label="Prompts", min_width=150)
+            speed = gr.Radio(SPEEDS, value="tokens_per_pass", label="Speed", min_width=190)
+            quality = gr.Radio(QUALITIES, value="accuracy", label="Quality", min_width=260)
+        tau = gr.Slider(0.5, 1.0, value=0.9, step=0.01, label="τ: keep candidates surer than this", elem_id="lab-tau")
+        sentence = gr.Markdown(say("problems", "prob_conf", 8, 0.9), elem_id="lab-say", elem_classes="say")
+        plot = gr.Plot(
+            draw("problems", "prob_conf", 8, "tokens_per_pass", "accuracy", [], "GSM8K", 0.9, []),
+            show_label=False, container=False, elem_id="lab-plot",
+        )  # fmt: skip
+        with gr.Row(elem_classes="controls"):
+            families = gr.CheckboxGroup(
+                FAMILIES, label="Published, arXiv 2509.24007 (tokens per pass and right answers only)", min_width=320
+            )
+            benchmark = gr.Dropdown(BENCHMARKS, value="GSM8K", label="on", min_width=140)
+        gr.Markdown("### Sweep it yourself\nEach sweep decodes autoregressively, at seven τ, and self-speculatively.")
+        with gr.Row():
+            prompt = gr.Textbox(
+                "Explain in a few sentences why leaves change color in autumn.",
+                label="A prompt", max_length=4000, scale=3, min_width=260, elem_id="lab-prompt",
+            )  # fmt: skip
+            count = gr.Slider(2, lab_runs.MAX_PROBLEMS, value=6, step=1, label="Held-out problems", min_width=200)
+        with gr.Row():
+            one = gr.Button("Sweep this prompt", variant="primary", elem_id="lab-one")
+            many = gr.Button("Sweep this problem set", elem_id="lab-many")
+            stop = gr.Button("Stop", elem_id="lab-stop")
+            clear = gr.Button("Forget my runs")
+        status = gr.Markdown("", elem_id="lab-status")
+        with gr.Row():
+            as_csv = gr.DownloadButton("My runs as CSV", interactive=False)
+            as_json = gr.DownloadButton("My runs as JSON", interactive=False)
+        first = behind("problems", "prob_conf", 8, 0.9, [])
+        gr.Markdown(
+            "### Why a threshold works\nIf candidates with a confidence of 0.8 turn out right in 80 % of cases, τ "
+            "says how often a kept token differs from what the model would have written one token at a time."
+        )
+        source = gr.Markdown(first[3])
+        with gr.Row():
+            trust = gr.Plot(first[0], label="Is it as sure as it is right?", min_width=320)
+            lengths = gr.Plot(first[1], label="How many tokens a pass keeps", min_width=320)
+        along = gr.Plot(first[2], label="Along the answer")
+        gr.Markdown("### How it was trained\nLoss at each position in the block; the further ahead, the harder.")
+        gr.Plot(details.training_loss(training_log(), published()), show_label=False, container=False)
+
+    tab.select(None, None, None, js=RESIZE, api_visibility="private")  # plots drawn while hidden have no width
+    view = [task, rule, d, speed, quality, families, benchmark, tau, results]
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    for control in (task, rule, d, speed, quality, families, benchmark):
+        control.change(draw, view, plot, queue=False, **quiet)
+    for control in (task, rule, d):
+        control.change(say, [task, rule, d, tau], sentence, queue=False, **quiet)
+        control.change(behind, [task, rule, d, tau, results], [trust, lengths, along, source], queue=False, **quiet)
+    task.change(lambda t: "accuracy" if t == "problems" else "agreement", task, quality, queue=False, **quiet)
+    tau.change(None, tau, None, js=MOVE, api_visibility="private")
+    tau.change(say, [task, rule, d, tau], sentence, queue=False, trigger_mode="always_last", **quiet)
+    tau.release(behind, [task, rule, d, tau, results], [trust, lengths, along, source], queue=False, **quiet)
+    plot.change(None, tau, None, js=MOVE, api_visibility="private")
+
+    async def follow(items: list[Item], *values: Any, owner: str) -> AsyncIterator[tuple[Any, ...]]:
+        """A sweep's news as the page's values; whatever goes wrong becomes a sentence."""
+        controls: Any = values[:-1]
+        known = list(values[-1])
+        number = 1 + max((r["sweep"] for r in known), default=0)
+        try:
+            async for update in lab_runs.sweep(house, items, values[1], int(values[2]), owner):
+                new = [{**r, "sweep": number} for r in update.results]
+                known = (known + new)[-lab_runs.MAX_RUNS :]
+                if new:
+                    yield _bar(update.sentence, update.done), known, draw(*controls, known)
+                else:
+                    yield _bar(update.sentence, update.done), gr.skip(), gr.skip()
+        except SDLMError as error:
+            yield _plain(str(error)), known, gr.skip()
+        except Exception as error:
+            log.exception("A sweep failed")
+            yield f"The sweep failed ({type(error).__name__}). The server's log says more.", known, gr.skip()
+
+    async def sweep_prompt(text: str, *values: Any, request: gr.Request) -> AsyncIterator[tuple[Any, ...]]:
+        async for news in follow([Item("your prompt", str(text))], *values, owner=wire.owner_of(request)):
+            yield news
+
+    async def sweep_problems(number: float, *values: Any, request: gr.Request) -> AsyncIterator[tuple[Any, ...]]:
+        items = load_set("problems", max(1, min(lab_runs.MAX_PROBLEMS, int(number)))).items
+        async for news in follow(list(items), *values, owner=wire.owner_of(request)):
+            yield news
+
+    news = [status, results, plot]
+    running: list[Any] = []
+    for button, function, source_of in ((one, sweep_prompt, prompt), (many, sweep_problems, count)):
+        event = button.click(function, [source_of, *view], news, concurrency_limit=None, **quiet)
+        event.then(behind, [task, rule, d, tau, results], [trust, lengths, along, source], queue=False, **quiet)
+        event.then(_files, results, [as_csv, as_json], queue=False, **quiet)
+        running.append(event)
+    stopped = stop.click(lambda: "Stopped.", None, status, cancels=running, queue=False, **quiet)
+    stopped.then(_files, results, [as_csv, as_json], queue=False, **quiet)
+    stopped.then(behind, [task, rule, d, tau, results], [trust, lengths, along, source], queue=False, **quiet)
+    cleared = clear.click(lambda: ([], ""), None, [results, status], cancels=running, queue=False, **quiet)
+    cleared.then(draw, view, plot, queue=False, **quiet)
+    cleared.then(_files, results, [as_csv, as_json], queue=False, **quiet)
+    cleared.then(behind, [task, rule, d, tau, results], [trust, lengths, along, source], queue=False, **quiet)
+
+
+def _bar(sentence: str, done: float) -> str:
+    """Progress in words and as a bar of sixteen blocks."""
+    full = round(16 * done)
+    return f"`{'█' * full}{'░' * (16 - full)}` {_plain(sentence)}"
+
+
+def _plain(sentence: str) -> str:
+    """A sentence in Markdown that stays text."""
+    return "".join(f"\\{c}" if c in "\\`*_{}[]<>#!|" else c for c in sentence)
+
+
+def _files(results: list[lab_runs.Result]) -> tuple[Any, Any]:
+    """The session's runs as two files to download."""
+    if not results:
+        return gr.DownloadButton(interactive=False), gr.DownloadButton(interactive=False)
+    folder = Path(tempfile.mkdtemp(prefix="sdlm-lab-"))
+    paths = folder / "sdlm-runs.csv", folder / "sdlm-runs.json"
+    paths[0].write_text(lab_runs.to_csv(results), encoding="utf-8")
+    paths[1].write_text(lab_runs.to_json(results), encoding="utf-8")
+    return tuple(gr.DownloadButton(value=str(path), interactive=True) for path in paths)  # type: ignore[return-value]

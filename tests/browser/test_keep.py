@@ -1,0 +1,110 @@
+"""What can be kept and brought back: traces and replay files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sdlm_core import Trace
+from tests.app.broken import BROKEN
+from tests.app.synthetic import HOSTILE, make_trace
+
+if TYPE_CHECKING:
+    from tests.browser.conftest import Visitor
+
+
+def download(visitor: Visitor, button: str) -> Path:
+    with visitor.page.expect_download() as waiting:
+        visitor.page.click(f"#stage button:has-text('{button}')")
+    return Path(waiting.value.path())
+
+
+def load(visitor: Visitor, text: str | bytes, name: str = "trace.json") -> None:
+    data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    visitor.stage("s._setStatus('empty')")
+    visitor.page.set_input_files(
+        "#stage input[type=file]", {"name": name, "mimeType": "application/json", "buffer": data}
+    )
+    visitor.wait("file", "failed")
+
+
+def test_a_saved_trace_is_the_cores_and_comes_back(visitor: Visitor, address: str) -> None:
+    visitor.open(address)
+    visitor.ask("Why is the sky blue?", tokens=32)
+    text = download(visitor, "Save trace").read_text(encoding="utf-8")
+    trace = Trace.from_json(text)
+    assert len(trace.token_ids) == 32
+    assert json.loads(text).keys() == json.loads(trace.to_json()).keys()
+    load(visitor, text)
+    assert visitor.stage("s.status") == "file"
+    assert visitor.stage("s.record.passes.map((p) => p.accepted)") == [p.accepted for p in trace.passes]
+
+
+def test_a_saved_replay_file_replays_in_another_browser(
+    visitors: tuple[Visitor, Visitor], address: str, tmp_path: Path
+) -> None:
+    live, elsewhere = visitors
+    live.open(address)
+    live.ask("Why is the sky blue?", tokens=32)
+    counts = live.stage("s.record.passes.map((p) => p.accepted)")
+    path = tmp_path / "run.html"
+    path.write_bytes(download(live, "Save replay file").read_bytes())
+    elsewhere.page.goto(path.as_uri())
+    elsewhere.page.wait_for_selector(".row:not([hidden])")
+    assert elsewhere.stage("s.record.passes.map((p) => p.accepted)") == counts
+    assert [url for url in elsewhere.requests if not url.startswith("file:")] == []
+
+
+def test_hostile_tokens_survive_the_round_trip_as_text(
+    visitors: tuple[Visitor, Visitor], address: str, tmp_path: Path
+) -> None:
+    live, elsewhere = visitors
+    trace = make_trace(texts=HOSTILE)
+    live.open(address)
+    load(live, trace.to_json())
+    assert live.stage("s.status") == "file"
+    assert Trace.from_json(download(live, "Save trace").read_text(encoding="utf-8")) == trace
+    path = tmp_path / "run.html"
+    path.write_bytes(download(live, "Save replay file").read_bytes())
+    elsewhere.page.goto(path.as_uri())
+    elsewhere.page.wait_for_selector(".row:not([hidden])")
+    for someone in visitors:
+        someone.stage("s.timeline.seek(Infinity)")
+        someone.settle()
+        assert someone.page.evaluate("window.hacked") is None
+        assert "</script><script>window.hacked = 2</script>" in someone.text(".answer")
+
+
+def test_bad_files_get_one_sentence(visitor: Visitor, address: str) -> None:
+    visitor.open(address)
+    for name in ("not JSON", "an array", "no passes", "NaN confidence", "token ids that contradict", "deep nesting"):
+        load(visitor, BROKEN[name]())
+        assert visitor.stage("s.status") == "failed", name
+        sentence = visitor.text("#stage .banner")
+        assert 10 < len(sentence) < 250
+        assert "Traceback" not in sentence
+    load(visitor, make_trace().to_json())
+    assert visitor.stage("s.status") == "file"
+
+
+def test_a_file_too_large_is_not_even_read(visitor: Visitor, address: str) -> None:
+    visitor.open(address)
+    asked = len(visitor.requests)
+    sentence: Any = visitor.page.evaluate(
+        "S => SDLM.loadTrace({ size: 17e6, text: () => { throw new Error('read') } }, null).catch((e) => e.message)"
+    )
+    assert "too large" in sentence
+    assert visitor.requests[asked:] == []
+
+
+@pytest.mark.parametrize("text", ["[]", '{"a":1}', "<html>", ""])
+def test_an_exported_file_with_a_broken_trace_says_so(visitor: Visitor, tmp_path: Path, text: str) -> None:
+    from app.theatre import theatre
+
+    path = tmp_path / "broken.html"
+    path.write_text(theatre.player().replace(theatre.DATA_SLOT, theatre.embedded(text)), encoding="utf-8")
+    visitor.page.goto(path.as_uri())
+    assert "holds no trace" in visitor.text(".banner")

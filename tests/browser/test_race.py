@@ -1,0 +1,40 @@
+"""The race: three ways to decode one prompt, measured and replayed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.browser.conftest import Visitor
+
+
+def test_three_runs_measured_then_replayed(visitor: Visitor, address: str) -> None:
+    visitor.open(address)
+    page = visitor.page
+    page.click("button[role=tab]:has-text('Race')")
+    page.fill("#race textarea", "Why is the sky blue?")
+    race = "document.querySelector('#race .sdlm').parentNode.race"
+    page.evaluate(f"({race}.compose.length.set(32), {race}.compose.threshold.set(0.3))")
+    page.click("#race .go")
+    page.wait_for_function(
+        f"{race}.lanes[0].record && {race}.lanes[0].record.passes.length > 3"
+    )  # lanes grow as they decode
+    page.wait_for_selector("#race .timeline button:not([disabled])", timeout=60_000)
+    page.wait_for_function(
+        "[...document.querySelectorAll('#race .lane-state')].every((n) => n.textContent === 'Finished')"
+    )
+    algorithms = page.evaluate(f"{race}.lanes.map((l) => l.record.head.config.algorithm)")
+    assert algorithms == ["autoregressive", "prob_conf", "self_speculative"]
+    passes = page.evaluate(f"{race}.lanes.map((l) => l.record.passes.length)")
+    shown = page.eval_on_selector_all(
+        "#race .racer .stats div:first-child b", "(all) => all.map((b) => Number(b.textContent))"
+    )
+    assert shown == passes
+    assert passes[0] == 32
+    assert passes[1] < 32
+    gains = page.locator("#race .racer .stats div:last-child b").all_text_contents()
+    assert all("a pass" in gain and "by the clock" in gain for gain in gains[1:])
+    parts = page.evaluate(f"{race}.lanes[1].record.partsFrom({race}.lanes[0].record)")
+    assert page.locator("#race .racer:nth-child(2) .parts").count() == (1 if parts >= 0 else 0)
+    page.select_option("#race .timeline select", "1")
+    assert "every pass takes the same time" in (page.text_content("#race .where") or "")

@@ -1,0 +1,229 @@
+"""The stage in an exported file: no server, no model, every control at work."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.app.synthetic import HOSTILE, make_trace
+
+if TYPE_CHECKING:
+    from tests.browser.conftest import Visitor
+
+
+@pytest.fixture
+def replay(visitor: Visitor, tmp_path: Path) -> Visitor:
+    return visitor.replay(make_trace(), tmp_path)
+
+
+def test_an_exported_file_replays_the_same_counts(replay: Visitor) -> None:
+    trace = make_trace()
+    counts = []
+    for i in range(1, len(trace.passes) + 1):
+        replay.stage("s.timeline.seek(v)", i)
+        counts.append(replay.text(f".row[data-p='{i - 1}'] .count"))
+    assert counts == [f"+{p.accepted}" for p in trace.passes]
+    assert replay.text(".answer").replace("■", "") == trace.text
+    assert [url for url in replay.requests if not url.startswith("file:")] == []
+
+
+def test_hovering_links_passes_and_spans(replay: Visitor) -> None:
+    replay.stage("s.timeline.seek(6)")
+    replay.page.hover(".span[data-p='3']")
+    replay.settle()
+    assert "lit" in str(replay.page.get_attribute(".row[data-p='3']", "class"))
+    assert "lit" in str(replay.page.get_attribute(".span[data-p='3']", "class"))
+    replay.page.hover(".row[data-p='4'] .count")
+    replay.settle()
+    assert "lit" in str(replay.page.get_attribute(".span[data-p='4']", "class"))
+    assert "lit" not in str(replay.page.get_attribute(".span[data-p='3']", "class"))
+
+
+def test_time_by_keyboard(replay: Visitor) -> None:
+    length = replay.stage("s.timeline.length")
+    press = replay.page.keyboard.press
+    cursor = "s.timeline.cursor"
+    press("Home")
+    assert replay.stage(cursor) == 1
+    press("ArrowRight")
+    press("ArrowRight")
+    press("ArrowLeft")
+    assert replay.stage(cursor) == 2
+    assert replay.text(".stats b") == "2"
+    assert replay.text(".answer").startswith(
+        "".join(c.text for p in make_trace().passes[:2] for c in p.candidates[: p.accepted])
+    )
+    press("End")
+    assert replay.stage(cursor) == length
+    press("Home")
+    press(" ")
+    while replay.stage(cursor) < length:  # it plays; the page's policy forbids playwright's own way of waiting
+        replay.page.wait_for_timeout(50)
+    press("Home")
+    press(" ")
+    press(" ")
+    assert replay.stage("s.timeline.playing") is False
+
+
+def test_time_by_hand(replay: Visitor) -> None:
+    replay.page.fill("input.scrub", "3")
+    assert replay.stage("s.timeline.cursor") == 3
+    replay.page.click("button[aria-label^='One pass on']")
+    assert replay.stage("s.timeline.cursor") == 4
+    assert "pass 4 of" in replay.text(".where")
+    replay.page.select_option(".timeline select", "4")
+    assert replay.stage("s.timeline.speed") == 4
+
+
+def test_the_card_tells_what_became_of_a_guess(replay: Visitor) -> None:
+    trace = make_trace()
+    index = next(p.index for p in trace.passes if 1 < p.accepted < 7 and p.index > 2)
+    p = trace.passes[index]
+    replay.stage("s.timeline.seek(v)", index + 1)
+    replay.page.click(f".row[data-p='{index}'] .chip[data-i='{p.accepted}']")
+    card = replay.text(".card")
+    assert f"guess {p.accepted + 1} of 8" in card
+    assert "is not above τ = .60" in card
+    assert re.search(r"Pass \d+ (wrote|guessed the same)", card)
+    assert replay.page.locator(".card .alternatives li").count() == len(p.candidates[p.accepted].alternatives[:5])
+    replay.page.keyboard.press("Escape")
+    assert replay.page.locator(".card:visible").count() == 0
+    replay.page.locator(f".row[data-p='{index}'] .chip").first.focus()
+    replay.page.keyboard.press("Enter")
+    assert "guess 1 of 8" in replay.text(".card")
+
+
+def test_what_if_without_a_request(replay: Visitor) -> None:
+    asked = len(replay.requests)
+    slider = replay.page.locator("input.tau")
+
+    def kept() -> list[int]:
+        replay.settle()
+        verdict = replay.stage("s.verdict && [...s.verdict.kept]")
+        return list(verdict)
+
+    trace = make_trace()
+    for tau in (0.0, 0.35, 0.9, 1.0):
+        slider.fill(str(tau))
+        expected = []
+        for p in trace.passes:
+            n = next((i for i, c in enumerate(p.candidates) if c.confidence <= tau), len(p.candidates))
+            expected.append(min(max(1, n), len(trace.token_ids) - p.start))
+        assert kept() == expected
+    last = len(trace.passes) - 1
+    slider.fill("0.2")
+    replay.settle()
+    shown = replay.page.locator(f".row[data-p='{last}'] .chip.kept:visible").count()
+    assert shown == kept()[last]
+    assert "judged again, not decoded again" in replay.text(".whatif-note")
+    slider.fill("0.6")
+    replay.page.wait_for_timeout(1200)
+    assert replay.stage("s.verdict") is None
+    assert replay.requests[asked:] == []
+
+
+def test_a_thousand_passes_stay_light(visitor: Visitor, tmp_path: Path) -> None:
+    visitor.replay(make_trace(1000), tmp_path)
+    assert visitor.stage("s.timeline.length") == 1000
+    counts = []
+    for cursor in (1, 300, 700, 1000):
+        visitor.stage("s.timeline.seek(v)", cursor)
+        visitor.settle()
+        counts.append(visitor.page.evaluate("document.querySelectorAll('*').length"))
+    assert max(counts) < 3000, counts
+    frames = visitor.page.evaluate(SCRUB)
+    print(f"scrubbing 1,000 passes: {frames:.0f} frames a second; {max(counts)} elements")
+    milliseconds = visitor.page.evaluate(GROW)
+    print(f"a pass added to 1,000: {milliseconds:.2f} ms of script")
+    assert frames > 5
+    assert milliseconds < 30  # far above what is wanted: a busy machine is no reason to fail
+
+
+def test_tokens_that_try_to_be_markup_in_a_file(visitor: Visitor, tmp_path: Path) -> None:
+    visitor.replay(make_trace(texts=HOSTILE), tmp_path)
+    page = visitor.page
+    for cursor in range(1, visitor.stage("s.timeline.length") + 1):
+        visitor.stage("s.timeline.seek(v)", cursor)
+        visitor.stage(f"s._pin({cursor - 1}, 0)")
+        visitor.settle()
+    assert page.evaluate("window.hacked") is None
+    assert page.locator("script").count() == 2
+    assert page.locator("img, svg[onload], iframe, a").count() == 0
+    text = visitor.text(".answer")
+    for token in ("</script><script>window.hacked = 2</script>", "**bold** `code`", "שלום עולם", "x" * 500, "<!--"):
+        assert token in text
+    policy = str(page.get_attribute("meta[http-equiv]", "content"))
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "unsafe" not in policy
+
+
+def test_chips_show_the_unseen(visitor: Visitor, tmp_path: Path) -> None:
+    visitor.replay(make_trace(texts=[" a", "\n\n", "\t", "\u200b", "", "👨\u200d👩\u200d👧", "\u202e"]), tmp_path)
+    shown = visitor.page.evaluate(
+        "[' a', '\\n\\n', '\\t', '\\u200b', '', '👨\\u200d👩\\u200d👧', '\\u202e'].map(SDLM.visible)"
+    )
+    assert shown == ["·a", "⏎⏎", "⇥", "⟨200B⟩", "◌", "👨\u200d👩\u200d👧", "⟨202E⟩"]
+
+
+def test_inks_are_readable_on_every_shade(replay: Visitor) -> None:
+    assert replay.page.evaluate("Math.min(...SDLM.shades.map((s) => s.contrast))") >= 4.5
+
+
+@pytest.mark.parametrize("width", [1440, 1024, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_overflows(browser: Any, tmp_path: Path, width: int, scheme: str) -> None:
+    from tests.browser.conftest import Visitor
+
+    visitor = Visitor(browser, viewport={"width": width, "height": 844}, color_scheme=scheme)
+    visitor.replay(make_trace(), tmp_path)
+    assert visitor.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert visitor.page.evaluate("document.body.classList.contains('dark')") is (scheme == "dark")
+    unnamed = (
+        "[...document.querySelectorAll('button, input, select')].filter((b) => b.offsetParent && !b.ariaLabel).length"
+    )
+    assert visitor.page.evaluate(unnamed) == 0
+    visitor.stage("s._toggleBig()")
+    visitor.settle()
+    assert visitor.page.evaluate("document.documentElement.scrollWidth") <= width
+    visitor.context.close()
+    assert visitor.wrong == []
+
+
+SCRUB = """
+() => new Promise((done) => {
+  const stage = document.querySelector('.sdlm').parentNode.stage;
+  const began = performance.now();
+  let frames = 0;
+  const step = () => {
+    const now = performance.now() - began;
+    if (now > 1500) return done(frames / (now / 1000));
+    frames++;
+    stage.timeline.seek(1 + Math.round(999 * (0.5 - 0.5 * Math.cos(now / 200))));
+    requestAnimationFrame(step);
+  };
+  requestAnimationFrame(step);
+})
+"""
+
+GROW = """
+async () => {
+  const stage = document.querySelector('.sdlm').parentNode.stage;
+  const record = stage.record;
+  const last = record.passes[record.passes.length - 1];
+  stage.timeline.seek(Infinity);
+  const spent = [];
+  for (let i = 0; i < 60; i++) {
+    const pass = { ...last, index: record.passes.length, start: record.tokens };
+    const began = performance.now();
+    record.add(pass);
+    stage.timeline.grown(true);
+    for (const part of [stage.passes, stage.answer, stage.cache]) part._draw();
+    spent.push(performance.now() - began);
+    await new Promise(requestAnimationFrame);
+  }
+  return spent.sort((a, b) => a - b)[30];
+}
+"""
