@@ -6,6 +6,7 @@ the same in a sentence.
 
 from __future__ import annotations
 
+import html
 import json
 import logging
 import tempfile
@@ -53,7 +54,7 @@ RESIZE = """() => { setTimeout(() => document.querySelectorAll("#lab .js-plotly-
 CSS = (
     style.CSS
     + "#lab .controls { gap: .5rem; } #lab .say p { font-size: 1.05rem; line-height: 1.5; }"
-    + "#lab .js-plotly-plot { min-width: 0; }"
+    + "#lab .js-plotly-plot { min-width: 0; } #lab progress { accent-color: currentColor; width: 12rem; }"
 )
 
 
@@ -128,7 +129,7 @@ def behind(task: str, rule: str, d: int, tau: float, results: list[lab_runs.Resu
     return (
         details.reliability(rows),
         details.accepted_lengths(cell["accepted"] if cell else []),
-        style.nothing("Sweep a prompt to see its passes one after the other.", 320),
+        style.nothing("Sweep a prompt to see its passes one after the other.", 120),
         where,
     )
 
@@ -171,7 +172,7 @@ def build(house: House, tab: gr.Tab) -> None:
             many = gr.Button("Sweep this problem set", elem_id="lab-many")
             stop = gr.Button("Stop", elem_id="lab-stop")
             clear = gr.Button("Forget my runs")
-        status = gr.Markdown("", elem_id="lab-status")
+        status = gr.HTML("", elem_id="lab-status", padding=False)
         with gr.Row():
             as_csv = gr.DownloadButton("My runs as CSV", interactive=False)
             as_json = gr.DownloadButton("My runs as JSON", interactive=False)
@@ -182,9 +183,14 @@ def build(house: House, tab: gr.Tab) -> None:
         )
         source = gr.Markdown(first[3])
         with gr.Row():
-            trust = gr.Plot(first[0], label="Is it as sure as it is right?", min_width=320)
-            lengths = gr.Plot(first[1], label="How many tokens a pass keeps", min_width=320)
-        along = gr.Plot(first[2], label="Along the answer")
+            with gr.Column(min_width=320):
+                gr.Markdown("**Is it as sure as it is right?** The first candidate is τ 1's own choice and left out.")
+                trust = gr.Plot(first[0], show_label=False, container=False)
+            with gr.Column(min_width=320):
+                gr.Markdown("**How many tokens a pass keeps**")
+                lengths = gr.Plot(first[1], show_label=False, container=False)
+        gr.Markdown("**Along the answer:** easy stretches go by in leaps")
+        along = gr.Plot(first[2], show_label=False, container=False)
         gr.Markdown("### How it was trained\nLoss at each position in the block; the further ahead, the harder.")
         gr.Plot(details.training_loss(training_log(), published()), show_label=False, container=False)
 
@@ -212,28 +218,35 @@ def build(house: House, tab: gr.Tab) -> None:
                 new = [{**r, "sweep": number} for r in update.results]
                 known = (known + new)[-lab_runs.MAX_RUNS :]
                 if new:
-                    yield _bar(update.sentence, update.done), known, draw(*controls, known)
+                    yield _bar(update.sentence, update.done), known, draw(*(*controls, known))
                 else:
                     yield _bar(update.sentence, update.done), gr.skip(), gr.skip()
         except SDLMError as error:
-            yield _plain(str(error)), known, gr.skip()
+            yield html.escape(str(error)), known, gr.skip()
         except Exception as error:
             log.exception("A sweep failed")
             yield f"The sweep failed ({type(error).__name__}). The server's log says more.", known, gr.skip()
 
-    async def sweep_prompt(text: str, *values: Any, request: gr.Request) -> AsyncIterator[tuple[Any, ...]]:
+    async def sweep_prompt(request: gr.Request, text: str, *values: Any) -> AsyncIterator[tuple[Any, ...]]:
         async for news in follow([Item("your prompt", str(text))], *values, owner=wire.owner_of(request)):
             yield news
 
-    async def sweep_problems(number: float, *values: Any, request: gr.Request) -> AsyncIterator[tuple[Any, ...]]:
+    async def sweep_problems(request: gr.Request, number: float, *values: Any) -> AsyncIterator[tuple[Any, ...]]:
         items = load_set("problems", max(1, min(lab_runs.MAX_PROBLEMS, int(number)))).items
         async for news in follow(list(items), *values, owner=wire.owner_of(request)):
             yield news
 
+    def graded_or_not(measure: str) -> str:
+        """Nobody knows the right answer to a visitor's prompt, so its quality is the agreement with τ 1."""
+        return "agreement" if measure == "accuracy" else measure
+
     news = [status, results, plot]
     running: list[Any] = []
     for button, function, source_of in ((one, sweep_prompt, prompt), (many, sweep_problems, count)):
-        event = button.click(function, [source_of, *view], news, concurrency_limit=None, **quiet)
+        start = (
+            button.click if button is many else button.click(graded_or_not, quality, quality, queue=False, **quiet).then
+        )
+        event = start(function, [source_of, *view], news, concurrency_limit=None, **quiet)
         event.then(behind, [task, rule, d, tau, results], [trust, lengths, along, source], queue=False, **quiet)
         event.then(_files, results, [as_csv, as_json], queue=False, **quiet)
         running.append(event)
@@ -247,14 +260,8 @@ def build(house: House, tab: gr.Tab) -> None:
 
 
 def _bar(sentence: str, done: float) -> str:
-    """Progress in words and as a bar of sixteen blocks."""
-    full = round(16 * done)
-    return f"`{'█' * full}{'░' * (16 - full)}` {_plain(sentence)}"
-
-
-def _plain(sentence: str) -> str:
-    """A sentence in Markdown that stays text."""
-    return "".join(f"\\{c}" if c in "\\`*_{}[]<>#!|" else c for c in sentence)
+    """Progress as a bar and in words."""
+    return f'<progress max="1" value="{done:.3f}"></progress> {html.escape(sentence)}'
 
 
 def _files(results: list[lab_runs.Result]) -> tuple[Any, Any]:

@@ -1,8 +1,8 @@
 """Who may decode now, and how a run's passes travel to the page that asked for it.
 
 One model answers one run at a time, in the order of asking. Decoding happens on a thread of its own, so that drawing
-never holds it up; a closed page, a press on stop or a newer run ends it within one pass. It knows nothing of Gradio, and
-of decoding only `sdlm_core.Run`: an engine that answers several runs at once takes the place of `_decode` and `SLOTS`.
+never holds it up; a closed page, a press on stop or a newer run ends it within one pass. It knows nothing of Gradio,
+and of decoding only `sdlm_core.Run`: an engine that answers several runs at once replaces `_decode` and SLOTS.
 """
 
 from __future__ import annotations

@@ -135,6 +135,7 @@ def _add_curve(fig: go.Figure, line: list[Point], chosen: tuple[str, int], speed
     line = sorted(line, key=lambda p: p.threshold or 0.0)
     bold = (algorithm, d) == chosen
     single = line[0].threshold is None  # one point a D, and no curve
+    shade = style.GREY if single else style.colour(d)
     marker_symbol = {"self_speculative": "star", "autoregressive": "x"}.get(algorithm, style.symbol(d))
     low_high = "quartiles" if speed == "wall_clock" else "95 %"
     fig.add_scatter(
@@ -150,8 +151,8 @@ def _add_curve(fig: go.Figure, line: list[Point], chosen: tuple[str, int], speed
             "size": 13 if single else 8,
             "color": [style.colour(p.block_size) for p in line],
         },
-        error_x=_bars([p.x for p in line], bold),
-        error_y=_bars([p.y for p in line], bold),
+        error_x=_bars([p.x for p in line], bold, shade),
+        error_y=_bars([p.y for p in line], bold, shade),
         customdata=[
             [
                 (f"D {p.block_size}" if p.block_size > 1 else name) if single else f"τ {p.threshold:g}",
@@ -167,7 +168,7 @@ def _add_curve(fig: go.Figure, line: list[Point], chosen: tuple[str, int], speed
     )
 
 
-def _bars(estimates: Sequence[Estimate], bold: bool) -> dict[str, Any]:
+def _bars(estimates: Sequence[Estimate], bold: bool, shade: str) -> dict[str, Any]:
     """Error bars from [value, low, high]; none where a bound is missing."""
     return {
         "type": "data",
@@ -176,6 +177,7 @@ def _bars(estimates: Sequence[Estimate], bold: bool) -> dict[str, Any]:
         "arrayminus": [(e[0] or 0) - (e[1] or 0) if e[1] is not None else 0 for e in estimates],
         "thickness": 1.2 if bold else 0.7,
         "width": 0,
+        "color": shade,
     }
 
 

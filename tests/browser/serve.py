@@ -1,7 +1,7 @@
-"""The app for tests: its real page over a tiny model, each pass held back so that a test can act meanwhile.
+"""The app for tests: its real page over a tiny model, each pass held back so a test can act meanwhile.
 
-A prompt that begins with "hostile" is answered by a scripted run whose tokens try to be markup. What each run came to is
-appended to the file SDLM_TEST_LOG.
+A prompt that begins with "hostile" is answered by a scripted run whose tokens try to be markup. What each run came to
+is appended to the file SDLM_TEST_LOG.
 """
 
 from __future__ import annotations

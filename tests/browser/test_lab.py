@@ -1,0 +1,85 @@
+"""The trade-off lab in a real browser: the marker follows τ, a sweep of one prompt leaves its points."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.screenshots import running_app
+from tests.browser import tiny
+from tests.browser.conftest import Visitor
+
+FIGURE = "const gd = document.querySelector('#lab-plot .js-plotly-plot');"
+MARKER = f"() => {{ {FIGURE} const m = gd.data[gd.layout.meta.marker]; return [m.x[0], m.y[0]]; }}"
+OWN = f"() => {{ {FIGURE} const own = gd.data.find((t) => t.name === 'your runs'); return own ? own.x.length : 0; }}"
+
+
+@pytest.fixture(scope="module")
+def lab_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The page over a made-up sweep."""
+    folder = tiny.make_checkpoint(tmp_path_factory.mktemp("lab"))
+    log = tmp_path_factory.mktemp("log") / "runs.txt"
+    environment = {"SDLM_TEST_LOG": str(log), "SDLM_TEST_PAUSE": "0", "OMP_NUM_THREADS": "1"}
+    with running_app(str(folder), "tests/browser/serve_lab.py", **environment) as url:
+        yield url
+
+
+def open_lab(visitor: Visitor, address: str) -> Any:
+    visitor.open(address)
+    visitor.page.get_by_role("tab", name="Trade-off lab").click()
+    visitor.page.wait_for_selector("#lab-plot .js-plotly-plot .trace")
+    return visitor.page
+
+
+def test_the_marker_follows_the_slider(visitor: Visitor, lab_address: str) -> None:
+    page = open_lab(visitor, lab_address)
+    curve = {tau: (x, y) for tau, x, y in page.evaluate(f"() => {{ {FIGURE} return gd.layout.meta.curve; }}")}
+    assert page.evaluate(MARKER) == pytest.approx(curve[0.9])
+    number = page.locator("#lab-tau input[type=number]")
+    for tau in (0.6, 0.95):
+        number.fill(str(tau))
+        number.press("Enter")
+        page.wait_for_function(f"(x) => Math.abs(({MARKER})()[0] - x) < 1e-9", arg=curve[tau][0])
+        assert page.evaluate(MARKER) == pytest.approx(curve[tau])
+        page.wait_for_function(f"document.querySelector('#lab-say').innerText.includes('τ {tau} buys')")
+    number.fill("0.85")
+    number.press("Enter")
+    halfway = (curve[0.8][0] + curve[0.9][0]) / 2
+    page.wait_for_function(f"(x) => Math.abs(({MARKER})()[0] - x) < 1e-9", arg=halfway)
+    page.get_by_label("wall clock").check()
+    page.wait_for_function(f"() => {{ {FIGURE} return gd.layout.xaxis.title.text.startsWith('wall-clock'); }}")
+
+
+def test_a_sweep_of_one_prompt_leaves_its_points_and_files(visitor: Visitor, lab_address: str, tmp_path: Path) -> None:
+    page = open_lab(visitor, lab_address)
+    page.fill("#lab-prompt textarea", "<b>Why</b> is the sky blue?")
+    page.click("#lab-one")
+    page.wait_for_function("document.querySelector('#lab-status').innerText.includes('Done: 9 runs')", timeout=60_000)
+    page.wait_for_function(f"() => ({OWN})() === 9")
+    button = page.get_by_text("My runs as JSON")
+    with page.expect_download() as download:
+        button.click()
+    runs = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))["runs"]
+    assert [r["algorithm"] for r in runs] == ["autoregressive", *["prob_conf"] * 7, "self_speculative"]
+    one, last = runs[1], runs[-1]
+    assert one["agreement"] == last["agreement"] == 1
+    assert one["passes"] == one["tokens"] >= last["passes"]
+    page.get_by_text("Forget my runs").click()
+    page.wait_for_function(f"() => ({OWN})() === 0")
+    page.fill("#lab-prompt textarea", "  ")
+    page.click("#lab-one")
+    page.wait_for_function("document.querySelector('#lab-status').innerText.includes('The prompt is empty')")
+
+
+def test_a_sweep_can_be_stopped(visitor: Visitor, lab_address: str) -> None:
+    page = open_lab(visitor, lab_address)
+    page.click("#lab-many")
+    page.wait_for_function("document.querySelector('#lab-status').innerText.includes(' of 54 runs')", timeout=60_000)
+    page.click("#lab-stop")
+    page.wait_for_function("document.querySelector('#lab-status').innerText.includes('Stopped')")
+    page.wait_for_timeout(500)
+    assert "Stopped" in page.inner_text("#lab-status")
