@@ -11,7 +11,7 @@ from pathlib import Path
 import sdlm_core
 
 FOLDER = Path(__file__).parent.parent / "assets" / "examples"
-EXAMPLES = {"1-first": "Why is the sky blue?"}
+EXAMPLES = {"1-pencils": "Tom has 3 boxes with 12 pencils each. He gives away 9. How many are left?"}
 
 
 def main() -> None:

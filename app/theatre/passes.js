@@ -64,6 +64,12 @@
     }
 
     _draw() {
+      this.drawRows();
+      this.scroll();
+    }
+
+    /** Write the rows in view; asks for no sizes. */
+    drawRows() {
       const { record, cursor } = this.view;
       if (record !== this.drawn) {
         this.drawn = record;
@@ -96,10 +102,12 @@
         this.pool[i % used].draw(record, i, this.view, this.height);
       }
       this.pool.forEach((row, slot) => row.hide(!shown.has(slot)));
-      if (this.scrolled) {
-        this.scrolled = false;
-        this.node.scrollTop = this.top;
-      }
+    }
+
+    scroll() {
+      if (!this.scrolled) return;
+      this.scrolled = false;
+      this.node.scrollTop = this.top;
     }
   }
 
