@@ -1,0 +1,113 @@
+"""lm-evaluation-harness end to end: local tasks, a tiny random model, no network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import sdlm_core
+from sdlm_core import DecodeConfig
+from sdlm_core.__main__ import main
+
+pytest.importorskip("lm_eval")
+from sdlm_core.evaluate import harness_cli
+from sdlm_core.evaluate.harness import HarnessLM, first_stop
+
+SURE = {"initializer_range": 0.5, "seed": 1}
+
+
+@pytest.fixture
+def tasks(tmp_path: Path) -> Path:
+    """A folder with one task that generates and one that chooses."""
+    folder = tmp_path / "tasks"
+    folder.mkdir()
+    lines = [{"question": "one two", "answer": "three"}, {"question": "the cat sat", "answer": "on the mat"}]
+    data = folder / "data.json"
+    data.write_text("\n".join(json.dumps(line) for line in lines))
+    common = f"dataset_path: json\ndataset_kwargs:\n  data_files:\n    test: {data}\ntest_split: test\n"
+    (folder / "say.yaml").write_text(
+        f"task: local_say\n{common}output_type: generate_until\ndoc_to_text: '{{{{question}}}}'\n"
+        "doc_to_target: '{{answer}}'\ngeneration_kwargs:\n  until: ['zzz']\n  max_gen_toks: 12\n"
+        "metric_list:\n  - metric: exact_match\n    aggregation: mean\n    higher_is_better: true\n"
+    )
+    (folder / "choose.yaml").write_text(
+        f"task: local_choose\n{common}output_type: multiple_choice\ndoc_to_text: '{{{{question}}}}'\n"
+        "doc_to_choice: ['three', 'on the mat']\ndoc_to_target: '{{answer}}'\n"
+        "metric_list:\n  - metric: acc\n    aggregation: mean\n    higher_is_better: true\n"
+    )
+    (folder / "read.yaml").write_text(
+        f"task: local_read\n{common}output_type: loglikelihood_rolling\ndoc_to_text: ''\n"
+        "doc_to_target: '{{question}} {{answer}}'\nmetric_list:\n  - metric: word_perplexity\n"
+    )
+    return folder
+
+
+def request(name: str, *arguments: Any) -> Any:
+    return SimpleNamespace(args=arguments, task_name=name)
+
+
+def test_the_harness_end_to_end(
+    checkpoint: Callable[..., Path], tasks: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    output = tmp_path / "scores.json"
+    words = f"evaluate --model {checkpoint(**SURE)} --device cpu --dtype float32 --include-path {tasks} --batch 2"
+    assert main([*words.split(), "--tasks", "local_say,local_choose,local_read", "--output", str(output)]) == 0
+    table = capsys.readouterr().out
+    assert "| local_say | exact_match | 0.0000 |" in table
+    found = json.loads(output.read_text())
+    assert 0 <= found["results"]["local_choose"]["acc,none"] <= 1
+    assert found["results"]["local_read"]["word_perplexity,none"] > 1
+    speed = found["speed"]["local_say"]
+    assert speed["tokens_per_pass"] >= 1
+    assert speed["tokens"] <= 24
+    assert len(found["samples"]["local_say"]) == 2
+    assert main([*words.split(), "--tasks", "no_such_task"]) == 2
+    assert "no task 'no_such_task'" in capsys.readouterr().err
+
+
+def test_generation_is_the_decoders_own_cut_at_the_stop(load: Callable[..., sdlm_core.LanguageModel]) -> None:
+    lm = load(**SURE)
+    config = DecodeConfig(threshold=0.5, max_new_tokens=20)
+    model = HarnessLM(lm, config, batch=2)
+    prompts = ["the cat", "one two three", "sat on"]
+    expected = [sdlm_core.decode(lm, model.tok_encode(p), config).text for p in prompts]
+    assert model.generate_until([request("t", p, {"until": []}) for p in prompts], disable_tqdm=True) == expected
+    stop = expected[0][3:5]
+    cut = model.generate_until([request("t", prompts[0], {"until": stop})], disable_tqdm=True)
+    assert cut == [expected[0][: expected[0].find(stop)]]
+    assert first_stop("abcabc", ["ca", "bc", ""]) == 1
+    assert first_stop("abc", ["x"]) is None
+
+
+def test_likelihoods_read_autoregressively(load: Callable[..., sdlm_core.LanguageModel]) -> None:
+    lm = load(**SURE)
+    model = HarnessLM(lm, DecodeConfig(), batch=2)
+    one = sdlm_core.decode(lm, model.tok_encode("the cat"), DecodeConfig(algorithm="autoregressive", max_new_tokens=2))
+    (value, greedy), (other, wrong) = model._loglikelihood_tokens(
+        [(None, model.tok_encode("the cat"), list(one.token_ids)), (None, model.tok_encode("the cat"), [50, 51])]
+    )
+    assert greedy
+    assert not wrong
+    assert value > other
+    first = [request("t", "the cat", " sat"), request("t", "", "dog")]
+    assert len(model.loglikelihood(first, disable_tqdm=True)) == 2
+    long = "the dog sat on the log and " * 60  # more than the context, so several windows
+    assert model.loglikelihood_rolling([request("t", long)], disable_tqdm=True)[0] < 0
+
+
+def test_what_users_meet_is_a_sentence() -> None:
+    import httpx
+
+    wrapped = RuntimeError("loading failed")
+    wrapped.__cause__ = httpx.ConnectError("no route to host")
+    assert "hub cannot be reached" in str(harness_cli.explain(wrapped))
+    assert "--confirm-run-unsafe-code" in str(harness_cli.explain(ValueError("unsafe. Set confirm_run_unsafe_code")))
+    assert "'langdetect'" in str(harness_cli.explain(ModuleNotFoundError("x", name="langdetect")))
+    assert harness_cli.explain(ValueError("else")) is None
