@@ -85,8 +85,8 @@ def run(args: argparse.Namespace) -> int:
         print(_table(results, speeds))
         if args.output:
             args.output.parent.mkdir(parents=True, exist_ok=True)
-            kept: dict[str, Any] = {k: results[k] for k in ("results", "groups", "configs", "versions", "n-samples", "samples", "date")
-                    if k in results}  # fmt: skip
+            parts = ("results", "groups", "configs", "versions", "n-samples", "samples", "date")
+            kept: dict[str, Any] = {part: results[part] for part in parts if part in results}
             kept |= {"model": lm.name, "device": lm.description, "decoding": config.to_dict(), "speed": speeds}
             args.output.write_text(json.dumps(kept, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
             print(f"Written: {args.output}", file=sys.stderr)
