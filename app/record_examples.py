@@ -18,7 +18,7 @@ def main() -> None:
     """Decode each example prompt and write its trace."""
     parser = argparse.ArgumentParser(prog="python -m app.record_examples", description=__doc__)
     parser.add_argument("--model", default="builtin", help="model to record (default: %(default)s)")
-    parser.add_argument("--threshold", type=float, default=0.8, help="τ of the recordings (default: %(default)s)")
+    parser.add_argument("--threshold", type=float, default=0.6, help="τ of the recordings (default: %(default)s)")
     parser.add_argument("--tokens", type=int, default=120, help="longest answer (default: %(default)s)")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where to write (default: %(default)s)")
     arguments = parser.parse_args()

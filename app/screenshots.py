@@ -32,7 +32,7 @@ SWITCHES = [
     "--disable-sync",
 ]
 DESKTOP, TABLET, PHONE = (1440, 900), (1024, 768), (390, 844)
-PROMPT = "Why is the sky blue?"
+PROMPT = "Tom has 3 boxes with 12 pencils each. He gives away 9. How many are left?"
 FINISHED = "['done', 'stopped', 'failed'].includes(document.querySelector('#stage .sdlm').dataset.status)"
 
 
@@ -83,7 +83,7 @@ class Camera:
     def ask(self, threshold: float, algorithm: str = "prob_conf") -> None:
         """Send the prompt and wait for the answer."""
         self.do(
-            "s.whatIf.set(v[0]); s.compose.algorithm.value = v[1]; s.compose.length.set(120)", [threshold, algorithm]
+            "s.whatIf.set(v[0]); s.compose.algorithm.value = v[1]; s.compose.length.set(64)", [threshold, algorithm]
         )
         self.page.fill("#stage textarea", PROMPT)
         self.page.click("#stage .go")
@@ -107,7 +107,7 @@ class Camera:
         """Run the race tab's three runs and their replay."""
         self.page.click("button[role=tab]:has-text('Race')")
         self.page.fill("#race textarea", PROMPT)
-        self.page.evaluate("document.querySelector('#race .sdlm').parentNode.race.compose.length.set(80)")
+        self.page.evaluate("document.querySelector('#race .sdlm').parentNode.race.compose.length.set(48)")
         self.page.click("#race .go")
         self.page.wait_for_selector("#race .timeline button:not([disabled])", timeout=300_000)
 
@@ -178,7 +178,7 @@ def main() -> None:
     """Take the pictures."""
     parser = argparse.ArgumentParser(prog="python -m app.screenshots", description=__doc__)
     parser.add_argument("--model", default="builtin", help="model to show (default: %(default)s)")
-    parser.add_argument("--threshold", type=float, default=0.8, help="τ of the pictures (default: %(default)s)")
+    parser.add_argument("--threshold", type=float, default=0.6, help="τ of the pictures (default: %(default)s)")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where to write (default: %(default)s)")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)

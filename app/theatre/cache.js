@@ -44,9 +44,9 @@
       this.canvas.setAttribute("aria-label", this.caption.textContent);
     }
 
-    /** Places for bars: doubled when they are full, so that a new pass seldom moves the old ones. */
+    /** Places for bars: while passes come, doubled when they are full, so that a new one seldom moves the old. */
     _slots(record) {
-      return doubled(24, record.passes.length);
+      return record.tail ? Math.max(24, record.passes.length) : doubled(24, record.passes.length);
     }
 
     _draw() {

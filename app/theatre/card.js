@@ -38,12 +38,11 @@
       this.pinned = [index, i];
       const place = pass.start + i;
       const text = S.visible(guess.text);
+      const limit = record.judged ? ` (τ = ${S.short(tau ?? record.head.config.threshold)})` : "";
       const rows = [
-        ["Pass", `${index + 1}, guess ${i + 1} of ${pass.candidates.length}`],
-        ["Place", `token ${place + 1} of the answer`],
-        ["Confidence", S.short(guess.confidence, 3) + (record.judged ? `, kept above τ = ${S.short(tau ?? record.head.config.threshold)}` : "")],
-        ["Probability", S.short(guess.probability, 3)],
-        ["Entropy", guess.entropy.toFixed(2) + " nats"],
+        ["Where", `pass ${index + 1}, guess ${i + 1} of ${pass.candidates.length}: token ${place + 1} of the answer`],
+        ["Confidence", S.short(guess.confidence, 3) + limit],
+        ["Probability", `${S.short(guess.probability, 3)}, entropy ${guess.entropy.toFixed(2)} nats`],
       ];
       const others = el("ol", { class: "alternatives", "aria-label": "The model's likeliest tokens here" });
       for (const [id, alternative, p] of guess.alternatives.slice(0, 5)) {

@@ -10,10 +10,10 @@
     /** @param {{hover: (pass: number|null) => void, seek: (pass: number) => void, pin: (pass: number, i: number) => void}} on */
     constructor(on) {
       this.on = on;
-      this.content = el("div", { class: "rows", role: "rowgroup" });
+      this.content = el("div", { class: "rows", role: "presentation" });
       this.spacer = el("div", { "aria-hidden": "true" }); // what is scrolled; rows hang from a box that never changes its size
       this.probe = el("div", { class: "row-height", "aria-hidden": "true" });
-      this.node = el("div", { class: "passes", role: "table", "aria-label": "Forward passes, one a row", tabindex: "-1" }, this.probe, this.spacer, this.content);
+      this.node = el("div", { class: "passes", role: "list", "aria-label": "Forward passes, one a row", tabindex: "-1" }, this.probe, this.spacer, this.content);
       this.pool = [];
       this.view = { record: null, cursor: 0, verdict: null, lit: null, pinned: null };
       this.height = 56;
@@ -116,9 +116,9 @@
     constructor() {
       this.number = el("button", { type: "button", class: "number", tabindex: "-1" });
       this.chips = el("div", { class: "chips" });
-      this.count = el("span", { class: "count", role: "cell" });
-      this.time = el("span", { class: "time", role: "cell" });
-      this.node = el("div", { class: "row", role: "row", hidden: true }, this.number, this.chips, this.count, this.time);
+      this.count = el("span", { class: "count", role: "img" });
+      this.time = el("span", { class: "time" });
+      this.node = el("div", { class: "row", role: "listitem", hidden: true }, this.number, this.chips, this.count, this.time);
       this.cells = [];
       this.key = "";
     }
@@ -139,7 +139,7 @@
       if (key === this.key) return;
       this.key = key;
       this.node.dataset.p = index;
-      this.node.style.transform = `translateY(${index * height}px)`;
+      this.node.style.transform = `translateY(${Math.round(index * height)}px)`;
       setText(this.number, String(index + 1));
       this.number.setAttribute("aria-label", `Go to pass ${index + 1}`);
       setText(this.count, "+" + kept);

@@ -3,6 +3,7 @@
 (function (S) {
   "use strict";
   const { el, button, setText } = S;
+  const { states: STATES, explanation, lastQuestion, shortName } = S.words;
 
   class Stage {
     /** @param {HTMLElement} root @param {object|null} gradio null in an exported file: no model, no server */
@@ -54,6 +55,7 @@
 
     _composer() {
       this.compose = new S.Compose({ send: () => this._send(), stop: () => this.wire.stop(), retry: () => this._retry(), clear: () => this._clear(), share: () => this._share() });
+      this.compose.algorithm.addEventListener("change", () => this._enableTau());
       return this.compose.node;
     }
 
@@ -75,7 +77,7 @@
       this.record = record;
       this.verdict = null;
       this.card.close();
-      this.whatIf.range.disabled = !record.judged;
+      this._enableTau();
       this.whatIf.set(record.head.config.threshold);
       this.whatIf.say(record, null);
       setText(this.explain, explanation(record));
@@ -103,6 +105,12 @@
     _keepInView(end) {
       const box = this.conversation, below = end.offsetTop + end.offsetHeight;
       if (below > box.scrollTop + box.clientHeight - 20 || below < box.scrollTop + 60) box.scrollTop = below - box.clientHeight + 40;
+    }
+
+    /** τ can be moved where it means something: for the record shown, or for the run to come. */
+    _enableTau() {
+      const next = this.compose && /_conf$/.test(this.compose.algorithm.value);
+      this.whatIf.range.disabled = this.record ? !this.record.judged && !next : this.compose ? !next : true;
     }
 
     _light(pass) {
@@ -278,7 +286,7 @@
       this.answer.update({ record: null, cursor: 0, verdict: null });
       this.cache.update({ record: null });
       this.timeline.load(null);
-      this.whatIf.range.disabled = false;
+      this._enableTau();
       this.whatIf.say(null, null);
       setText(this.explain, "");
       this._drawConversation();
@@ -324,47 +332,13 @@
     _key(event) {
       if (this.node.offsetParent === null || event.defaultPrevented) return;
       const target = event.target instanceof Element ? event.target : document.body;
-      if (target.closest("input, textarea, select, summary, [contenteditable]")) return;
+      if (target.closest("input, textarea, select, .conversation, .card")) return; // they have keys of their own
       if (target !== document.body && !this.node.contains(target)) return;
       if (event.key === " " && target.closest("button")) return;
       if (event.key === "Escape") return this.card.close();
       if (this.timeline.key(event)) event.preventDefault();
     }
   }
-
-  /** Badge and sentence of each state. */
-  const STATES = {
-    empty: () => ["Ready", "Ask something, and each forward pass of the answer appears here."],
-    example: ({ model }) => ["Recording", `A recorded run of ${shortName(model)}. Ask something to decode live.`],
-    file: ({ model }) => ["Loaded trace", `A run of ${shortName(model)} from a file.`],
-    replay: ({ model, created }) => ["Recording", `A run of ${shortName(model)}${created ? ", " + created.slice(0, 10) : ""}.`],
-    waiting: ({ position, model }) =>
-      model === "loading"
-        ? ["Waiting", "The model is still loading; your run starts as soon as it is there."]
-        : position > 0
-          ? ["Waiting", `${position === 1 ? "One run is" : position + " runs are"} ahead of yours.`]
-          : ["Starting", "Reading the prompt …"],
-    running: () => ["Decoding", "Each pass appears as the model makes it. Space stops time, not the model."],
-    stopped: () => ["Stopped", "Stopped within a pass. What was decoded is kept."],
-    done: ({ reason }) => ["Done", reason === "length" ? "The answer reached its length limit. Step back through it, or move τ." : "The answer is complete. Step back through it, or move τ."],
-    failed: ({ message }) => ["Not decoded", String(message || "Something went wrong.")],
-  };
-
-  function explanation(record) {
-    const algorithm = record.head.config.algorithm;
-    if (algorithm === "autoregressive" || record.blockSize === 1) return "Each row is one forward pass. It guesses one token and keeps it.";
-    const d = record.blockSize;
-    if (algorithm === "self_speculative") return `Each row is one forward pass. It checks the ${d} guesses of the row before (✓), keeps those it would have made itself, and guesses ${d} new ones.`;
-    return `Each row is one forward pass with D = ${d} guesses. The framed prefix is sure enough and kept; the rest is thrown away.`;
-  }
-
-  /** The visitor's question out of a chat prompt; the whole text where there is none. */
-  function lastQuestion(prompt) {
-    const found = [...prompt.matchAll(/<\|im_start\|>user\n([\s\S]*?)<\|im_end\|>/g)].pop();
-    return found ? found[1] : prompt;
-  }
-
-  const shortName = (name) => S.shortened(String(name || "").split("/").pop() || "the model", 40);
 
   function toggleTheme() {
     document.body.classList.toggle("dark");

@@ -147,7 +147,7 @@
       if (event.ctrlKey || event.metaKey || event.altKey) return false;
       const moves = {
         " ": () => this.toggle(), ArrowLeft: () => this.step(-1), ArrowRight: () => this.step(1),
-        ArrowUp: () => this.step(-1), ArrowDown: () => this.step(1), Home: () => this.seek(1), End: () => this.seek(Infinity),
+        Home: () => this.seek(1), End: () => this.seek(Infinity),
       };
       if (!moves[event.key]) return false;
       moves[event.key]();

@@ -1,0 +1,40 @@
+/* What the stage says: a badge and a sentence for each state, and what a row is for each algorithm. */
+(function (S) {
+  "use strict";
+
+  /** Badge and sentence of each state. */
+  const STATES = {
+    empty: () => ["Ready", "Ask something, and each forward pass of the answer appears here."],
+    example: ({ model }) => ["Recording", `A recorded run of ${shortName(model)}. Ask something to decode live.`],
+    file: ({ model }) => ["Loaded trace", `A run of ${shortName(model)} from a file.`],
+    replay: ({ model, created }) => ["Recording", `A run of ${shortName(model)}${created ? ", " + created.slice(0, 10) : ""}.`],
+    waiting: ({ position, model }) =>
+      model === "loading"
+        ? ["Waiting", "The model is still loading; your run starts as soon as it is there."]
+        : position > 0
+          ? ["Waiting", `${position === 1 ? "One run is" : position + " runs are"} ahead of yours.`]
+          : ["Starting", "Reading the prompt …"],
+    running: () => ["Decoding", "Each pass appears as the model makes it. Space stops time, not the model."],
+    stopped: () => ["Stopped", "Stopped within a pass. What was decoded is kept."],
+    done: ({ reason }) => ["Done", reason === "length" ? "The answer reached its length limit. Step back through it, or move τ." : "The answer is complete. Step back through it, or move τ."],
+    failed: ({ message }) => ["Not decoded", String(message || "Something went wrong.")],
+  };
+
+  function explanation(record) {
+    const algorithm = record.head.config.algorithm;
+    if (algorithm === "autoregressive" || record.blockSize === 1) return "Each row is one forward pass. It guesses one token and keeps it.";
+    const d = record.blockSize;
+    if (algorithm === "self_speculative") return `Each row is one forward pass. It checks the ${d} guesses of the row before (✓), keeps those it would have made itself, and guesses ${d} new ones.`;
+    return `Each row is one forward pass with D = ${d} guesses. The framed prefix is sure enough and kept; the rest is thrown away.`;
+  }
+
+  /** The visitor's question out of a chat prompt; the whole text where there is none. */
+  function lastQuestion(prompt) {
+    const found = [...prompt.matchAll(/<\|im_start\|>user\n([\s\S]*?)<\|im_end\|>/g)].pop();
+    return found ? found[1] : prompt;
+  }
+
+  const shortName = (name) => S.shortened(String(name || "").split("/").pop() || "the model", 40);
+
+  S.words = { states: STATES, explanation, lastQuestion, shortName };
+})(globalThis.SDLM);
