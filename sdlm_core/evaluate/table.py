@@ -72,3 +72,41 @@ def _order(setting: tuple[str, int, float | None]) -> tuple[int, int, float]:
 
 def _line(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"
+
+
+def compact(result: dict[str, Any], rule: str = "prob_conf", block_sizes: Sequence[int] = (8,)) -> str:
+    """A README's table: one row a τ of one rule, then self-speculative and autoregressive decoding."""
+    cells = {(c["set"], c["algorithm"], c["block_size"], c["threshold"]): c for c in result["cells"]}
+    clock = {(c["set"], c["algorithm"], c["block_size"], c["threshold"]): c for c in result.get("wall_clock", [])}
+    head = ["setting"]
+    for d in block_sizes:
+        head += [f"D {d}: problems, tokens/pass", "right", "× AR by the clock", "chat, tokens/pass", "agreement"]
+    taus = sorted({key[3] for key in cells if key[1] == rule and key[3] is not None}, reverse=True)
+    rows = [(f"τ {tau:g}", rule, tau) for tau in taus]
+    rows += [("self-speculative", "self_speculative", None), ("autoregressive", "autoregressive", None)]
+    lines = [_line(head), _line(["---"] * len(head))]
+    for name, algorithm, tau in rows:
+        row = [name]
+        for d in block_sizes:
+            setting = (algorithm, 1 if algorithm == "autoregressive" else d, tau)
+            problems, chat = cells.get(("problems", *setting)), cells.get(("chat", *setting))
+            measured = clock.get(("problems", *setting))
+            row += [
+                interval(problems and problems["tokens_per_pass"], 2),
+                interval(problems and problems["accuracy"], 0, percent=True),
+                f"{measured['speedup'][0]:.2f}" if measured else "–",
+                interval(chat and chat["tokens_per_pass"], 2),
+                interval(chat and chat["agreement"], 2),
+            ]
+        lines.append(_line(row))
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    import json
+    import sys
+    from pathlib import Path
+
+    for path in sys.argv[1:]:
+        loaded = json.loads(Path(path).read_text(encoding="utf-8"))
+        print(*(compact(loaded, block_sizes=[d]) for d in (8, 4)), *likelihoods(loaded), "", render(loaded), sep="\n")

@@ -17,7 +17,9 @@ from sdlm_core.evaluate import sweep, tasks
 from sdlm_core.evaluate.cells import Cell, expand
 from sdlm_core.evaluate.likelihood import log_likelihoods
 from sdlm_core.evaluate.summary import summarise
+from sdlm_core.evaluate.table import compact
 from sdlm_core.evaluate.unit import decode_unit
+from tests.app.sweep_data import make_sweep
 
 SURE = {"initializer_range": 0.5, "seed": 1}  # sometimes sure of itself
 STEADY = {"initializer_range": 0.15, "seed": 2}  # its guesses sometimes come true
@@ -137,6 +139,14 @@ def test_likelihood_is_the_sum_over_one_causal_reading(load: Callable[..., sdlm_
             if answer[i] in known:
                 assert value == pytest.approx(float(torch.tensor(known[answer[i]]).log()), abs=1e-4)
             assert value <= float(torch.tensor(p.probability).log()) + 1e-4
+
+
+def test_the_table_for_a_readme() -> None:
+    lines = compact(make_sweep(), block_sizes=[8, 4]).splitlines()
+    assert [line.split(" | ")[0] for line in lines[2:4]] == ["| τ 1", "| τ 0.95"]
+    assert len(lines) == 2 + 7 + 2
+    assert len({line.count("|") for line in lines}) == 1
+    assert "1.00 (0.95 to 1.05) | 86 % (80 to 91)" in lines[2]
 
 
 def test_a_subset_keeps_the_proportions() -> None:
