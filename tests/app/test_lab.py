@@ -1,0 +1,117 @@
+"""The lab without a page: sweeps through the house's line, what they come to, and the sentence about τ."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import sdlm_core
+from app import lab_runs
+from app.lab_text import what_tau_does
+from app.runs import House
+from sdlm_core import SDLMError
+from sdlm_core.evaluate.tasks import Item, load_set
+from tests.app.sweep_data import make_sweep
+
+
+async def collect(house: House, items: list[Item], enough: int | None = None) -> list[lab_runs.Update]:
+    house.open()
+    updates = []
+    sweep: Any = lab_runs.sweep(house, items, "prob_conf", 4, "someone")
+    async for update in sweep:
+        updates.append(update)
+        if enough is not None and sum(len(u.results) for u in updates) == enough:
+            await sweep.aclose()
+            break
+    for _ in range(100):
+        if not house._line:
+            break
+        await asyncio.sleep(0.05)
+    return updates
+
+
+@pytest.fixture
+def house(load: Callable[..., sdlm_core.LanguageModel], monkeypatch: pytest.MonkeyPatch) -> House:
+    monkeypatch.setattr(lab_runs, "MAX_NEW_TOKENS", 12)
+    return House(lambda: load(initializer_range=0.5, seed=1))
+
+
+def test_a_sweep_of_a_prompt_is_nine_runs_of_the_decoder(house: House) -> None:
+    updates = asyncio.run(collect(house, [Item("mine", "the cat sat")]))
+    results = [r for u in updates for r in u.results]
+    assert [r["threshold"] for r in results] == [None, 1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5, None]
+    assert updates[-1].sentence == "Done: 9 runs."
+    for r in results[1:-1]:
+        config = sdlm_core.DecodeConfig(threshold=r["threshold"], block_size=4, max_new_tokens=12)
+        trace = sdlm_core.decode(house.lm, "the cat sat", config)
+        assert (r["tokens"], r["passes"], r["text"]) == (len(trace.token_ids), len(trace.passes), trace.text)
+    assert results[0]["wall_clock"] == pytest.approx(1)
+    assert results[1]["agreement"] == results[-1]["agreement"] == 1
+    rows = lab_runs.reliability_rows([results[1]])
+    assert rows[0]["right"] == rows[0]["count"]  # position 1 is τ 1's own choice
+    assert sum(rows[0]["count"]) == results[1]["tokens"]
+
+
+def test_a_sweep_that_is_left_ends_its_run(house: House) -> None:
+    items = list(load_set("problems", 2).items)
+    updates = asyncio.run(collect(house, items, enough=2))
+    assert sum(len(u.results) for u in updates) == 2
+    assert house._line == []
+
+
+def test_what_does_not_work_is_told_in_a_sentence(house: House) -> None:
+    with pytest.raises(SDLMError, match="prompt is empty"):
+        asyncio.run(collect(house, [Item("mine", " ")]))
+    with pytest.raises(SDLMError, match="1 to 20"):
+        asyncio.run(collect(house, [Item(str(i), "a") for i in range(21)]))
+    with pytest.raises(SDLMError, match="rule with a threshold"):
+        lab_runs.settings("autoregressive", 4)
+    with pytest.raises(SDLMError, match="D may be at most"):
+        lab_runs.settings("prob_conf", 64)
+
+
+def result(**changes: Any) -> dict[str, Any]:
+    return {
+        "item": "a", "prompt": "p", "label": "probability, D 4, τ 0.9", "algorithm": "prob_conf", "block_size": 4,
+        "threshold": 0.9, "tokens": 20, "passes": 10, "seconds": 1.0, "tokens_per_pass": 2.0, "wall_clock": 1.5,
+        "agreement": 0.5, "correct": True, "text": "t", "accepted": [2] * 10, "judged": [], "sweep": 1,
+    } | changes  # fmt: skip
+
+
+def test_problems_of_one_setting_become_one_point() -> None:
+    own = [result(), result(tokens=40, correct=False, wall_clock=2.5, agreement=1.0), result(label="other")]
+    first, second = lab_runs.as_points(own)
+    assert (first["tokens_per_pass"], first["accuracy"], first["agreement"], first["n"]) == (3, 0.5, 0.75, 2)
+    assert second["n"] == 1
+    assert len(lab_runs.as_points([result(), result(sweep=2)])) == 2
+    assert lab_runs.as_points([result(correct=None)])[0]["accuracy"] is None
+
+
+def test_files_to_download() -> None:
+    text = lab_runs.to_csv([result(prompt="=1+1", text='say "hi",\nthen')])
+    head, row = csv.reader(io.StringIO(text))
+    assert tuple(head) == lab_runs.COLUMNS
+    assert row[head.index("prompt")] == "'=1+1"  # no spreadsheet may take it for a formula
+    assert row[head.index("text")] == 'say "hi",\nthen'
+    assert json.loads(lab_runs.to_json([result()]))["runs"][0]["accepted"] == [2] * 10
+
+
+def test_the_sentence_has_the_measured_numbers() -> None:
+    sweep = make_sweep()
+    cell = next(c for c in sweep["cells"] if (c["set"], c["algorithm"], c["block_size"], c["threshold"])
+                == ("problems", "prob_conf", 8, 0.6))  # fmt: skip
+    said = what_tau_does(sweep, "problems", "prob_conf", 8, 0.61)
+    assert "τ 0.61** (nearest measured: 0.6)" in said
+    assert f"{cell['tokens_per_pass'][0]:.2f} tokens a pass" in said
+    assert f"{100 * cell['accuracy'][0]:.0f} % right" in said
+    assert "points below τ 1" in said
+    assert "160 held-out problems" in said
+    assert "costs nothing" in what_tau_does(sweep, "problems", "prob_conf", 8, 1.0)
+    assert "agree with those of τ 1" in what_tau_does(sweep, "chat", "entropy_conf", 4, 0.8)
+    assert "has not been measured" in what_tau_does({"cells": []}, "chat", "prob_conf", 4, 0.8)
