@@ -7,6 +7,7 @@ ends with the numbers of one that was not. It knows nothing of the terminal or o
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -16,6 +17,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from sdlm_core.config import DecodeConfig
 from sdlm_core.errors import SDLMError
@@ -121,9 +124,22 @@ def run_sweep(
         "version": VERSION,
         "model": lm.name,
         "fingerprint": fingerprint,
+        "base": base.name if base else None,
         "plan": plan.to_dict(),
     }
-    header["base"] = base.name if base else None
+    with _sole_writer(answers):
+        return _work(lm, plan, answers, header, base, minutes, progress)
+
+
+def _work(
+    lm: LanguageModel,
+    plan: Plan,
+    answers: Path,
+    header: Record,
+    base: LanguageModel | None,
+    minutes: float | None,
+    progress: Callable[[Progress], None] | None,
+) -> list[Record]:
     done = read_records(answers, header)
     units = list(plan.units())
     began, worked, left = time.monotonic(), 0.0, sum(_weight(u) for u in units if u.key not in done)
@@ -249,7 +265,6 @@ def read_records(path: Path, header: Record | None = None) -> dict[str, Record]:
     With `header`, the file must belong to the same sweep; SDLMError says where it differs.
     """
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
         return {}
     data = path.read_bytes()
     whole = data[: data.rfind(b"\n") + 1]
@@ -276,6 +291,19 @@ def _compare(found: Record, wanted: Record, path: Path) -> None:
             f"{str(path)!r} holds answers of another sweep: {', '.join(different)} differ. "
             "Give another --output, or --fresh to begin anew."
         )
+
+
+@contextlib.contextmanager
+def _sole_writer(path: Path) -> Iterator[None]:
+    """Two sweeps must not write one file; the second ends with a sentence."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(path.with_suffix(".lock"), timeout=0):
+            yield
+    except Timeout:
+        raise SDLMError(
+            f"Another sweep is writing {str(path)!r}. Wait for it to end, or give another --output."
+        ) from None
 
 
 def _append(file: Any, record: Record) -> None:

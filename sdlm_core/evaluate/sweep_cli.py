@@ -76,7 +76,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--output", type=Path, metavar="FILE", help="the JSON (default: sweep.json)")
     parser.add_argument("--report", type=Path, metavar="FILE.html", help="also write a page that opens anywhere")
-    parser.add_argument("--minutes", type=float, help="stop after this time; the same command continues")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        help="stop after this time and write what is there (0: at once); the same command continues",
+    )
     parser.add_argument("--fresh", action="store_true", help="forget the answers of an earlier sweep to this output")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from filelock import FileLock
 
 import sdlm_core
 from sdlm_core import DecodeConfig, SDLMError
@@ -92,6 +93,8 @@ def test_a_killed_sweep_continues_and_equals_an_uninterrupted_one(
     other = sweep.Plan(plan.sets, plan.cells, plan.batch, temperature=0.5)
     with pytest.raises(SDLMError, match="temperature"):
         sweep.run_sweep(lm, other, killed)
+    with FileLock(tmp_path / "killed.lock"), pytest.raises(SDLMError, match="Another sweep"):
+        sweep.run_sweep(lm, plan, killed)
     (tmp_path / "text.jsonl").write_text("no answers\n")
     with pytest.raises(SDLMError, match="not a file of answers"):
         sweep.run_sweep(lm, plan, tmp_path / "text.jsonl")
