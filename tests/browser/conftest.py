@@ -33,9 +33,9 @@ def address(tmp_path_factory: pytest.TempPathFactory, log: Path) -> Iterator[str
         yield url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """One browser for all tests."""
+    """One browser for the tests of a file: playwright's event loop, while open, lets no other run in this thread."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

@@ -31,6 +31,7 @@ def test_an_answer_streams_into_rows_and_spans(visitor: Visitor, address: str) -
     assert visitor.page.locator("#stage .answer .span").count() == len(passes)
     written = "".join(c["text"] for p in passes for c in p["candidates"][: p["accepted"]])
     assert visitor.stage("s.turns[1].content") == written  # what the server calls the answer is what the passes kept
+    assert [url for url in visitor.requests if not url.startswith((address, "data:", "blob:"))] == []
 
 
 def test_stop_ends_decoding_within_a_pass(visitor: Visitor, address: str, log: Path) -> None:
