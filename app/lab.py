@@ -54,7 +54,7 @@ RESIZE = """() => { setTimeout(() => document.querySelectorAll("#lab .js-plotly-
 CSS = (
     style.CSS
     + "#lab .controls { gap: .5rem; } #lab .say p { font-size: 1.05rem; line-height: 1.5; }"
-    + "#lab .js-plotly-plot { min-width: 0; } #lab progress { accent-color: currentColor; width: 12rem; }"
+    + "#lab .js-plotly-plot { min-width: 0; } #lab progress { accent-color: #7a63d1; width: 12rem; }"
 )
 
 
