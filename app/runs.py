@@ -108,7 +108,9 @@ class House:
         sent = 0
         try:
             while True:
-                if job is None and feed.stop.is_set():
+                if feed.over:
+                    pass  # what is left to say is said below
+                elif job is None and feed.stop.is_set():
                     _say(feed, {"kind": "failed", "message": "Stopped before it began."})
                     feed.over = True
                 elif job is None and self._loaded.is_set() and self._line.index(feed) < SLOTS:
