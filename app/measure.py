@@ -95,7 +95,7 @@ def stretched(trace: sdlm_core.Trace, passes: int) -> sdlm_core.Trace:
         p = trace.passes[i % (len(trace.passes) - 1)]  # the last one may hold an end token
         made.append(replace(p, index=i, start=start))
         start += p.accepted
-    token_ids = tuple(i for p in made for i in p.accepted_ids)
+    token_ids = [i for p in made for i in p.accepted_ids]
     return replace(trace, passes=tuple(made), token_ids=token_ids, finish_reason="length")
 
 

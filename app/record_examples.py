@@ -11,7 +11,7 @@ from pathlib import Path
 import sdlm_core
 
 FOLDER = Path(__file__).parent.parent / "assets" / "examples"
-EXAMPLES = {"1-pencils": "Tom has 3 boxes with 12 pencils each. He gives away 9. How many are left?"}
+EXAMPLES = {"1-grams": "How many grams are 3 kilograms and 550 grams?"}
 
 
 def main() -> None:

@@ -32,7 +32,7 @@ SWITCHES = [
     "--disable-sync",
 ]
 DESKTOP, TABLET, PHONE = (1440, 900), (1024, 768), (390, 844)
-PROMPT = "Tom has 3 boxes with 12 pencils each. He gives away 9. How many are left?"
+PROMPT = "How many grams are 3 kilograms and 550 grams?"
 FINISHED = "['done', 'stopped', 'failed'].includes(document.querySelector('#stage .sdlm').dataset.status)"
 
 

@@ -243,7 +243,7 @@ class Run:
             config=self.config,
             block_size=self.block_size,
             passes=tuple(self.passes),
-            token_ids=tuple(self.token_ids),
+            token_ids=list(self.token_ids),
             text=self.text,
             finish_reason=self.finish_reason or "cancelled",
             created=self.created,

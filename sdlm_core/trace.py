@@ -106,7 +106,7 @@ class Trace:
     config: DecodeConfig
     block_size: int
     passes: tuple[Pass, ...]
-    token_ids: tuple[int, ...]
+    token_ids: list[int]
     text: str
     finish_reason: FinishReason
     created: str = ""  # ISO 8601, UTC
@@ -211,7 +211,7 @@ def _trace_from_dict(data: dict[str, Any]) -> Trace:
         config=DecodeConfig.from_dict(_get(data, "config", dict, "the trace")),
         block_size=block_size,
         passes=passes,
-        token_ids=tuple(token_ids),
+        token_ids=token_ids,
         text=_get(data, "text", str, "the trace"),
         finish_reason=finish_reason,  # type: ignore[arg-type]  # checked above
         created=_get(data, "created", str, "the trace"),

@@ -4,10 +4,10 @@
   const { el, button, setText } = S;
 
   const PROMPTS = [
+    "How many grams are 3 kilograms and 550 grams?",
+    "Write a Python function `is_even(total)` that returns whether `total` is even.",
+    "Convert 3 years and 11 months to months.",
     "Why is the sky blue?",
-    "List the days of the week and one thing to do on each.",
-    "Tom has 3 boxes with 12 pencils each. He gives away 9. How many are left?",
-    "Write a Python function that checks whether a number is prime.",
   ];
   const LIMITS = { block_size: [1, 16], temperature: [0, 2], max_new_tokens: [8, 512], threshold: [0, 1] };
   const LONGEST = 4000;

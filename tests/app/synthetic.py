@@ -48,7 +48,7 @@ def make_trace(
         reused += made[-1].rows_written if made else 0
         made.append(Pass(len(made), start, tuple(candidates), kept, written + block_size, reused, written, 0.046))
         start += kept
-    token_ids = tuple(i for p in made for i in p.accepted_ids)
+    token_ids = [i for p in made for i in p.accepted_ids]
     return Trace(
         model="synthetic",
         prompt="<|im_start|>user\nWhy is the sky blue?<|im_end|>\n<|im_start|>assistant\n",

@@ -61,7 +61,7 @@ def test_shared_passes_give_what_separate_runs_give(
         assert len(result.answers) == len(items) * len(cells)
         for answer in result.answers:
             trace = sdlm_core.decode(lm, answer.item.prompt, answer.cell.config(template))
-            assert tuple(answer.token_ids) == trace.token_ids
+            assert list(answer.token_ids) == trace.token_ids
             assert answer.accepted == [p.accepted for p in trace.passes]
             assert answer.finish_reason == trace.finish_reason
             assert sweep.answer_text(lm, answer.token_ids) == trace.text
