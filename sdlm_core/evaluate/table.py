@@ -37,7 +37,7 @@ def render(result: dict[str, Any]) -> str:
                 row.append(f"{measured['speedup'][0]:.2f} ×" if measured else "–")
         rows.append(row)
     lines = [_line(head), _line(["---"] * len(head)), *(_line(row) for row in rows)]
-    facts = ", ".join(f"{s['n']} {s['name']}" for s in result["settings"]["sets"])
+    facts = ", ".join(f"{max(c['n'] for c in result['cells'] if c['set'] == name)} {name}" for name in names)
     lines.append(f"\n{facts}. Ranges: 95 % intervals. tokens/pass is no wall-clock figure.")
     return "\n".join([*lines, *likelihoods(result)])
 
