@@ -131,7 +131,7 @@ def take_all(address: str, folder: Path, threshold: float) -> None:
         first.ask(threshold)
         first.seek(0.6)
         first.take("watch")
-        first.page.click("#stage .row.current .chip.why, #stage .row.current .chip.rest")
+        first.page.locator("#stage .row.current .chip:visible").last.click()
         first.take("card")
         first.page.keyboard.press("Escape")
         first.seek(1)
@@ -178,7 +178,7 @@ def main() -> None:
     """Take the pictures."""
     parser = argparse.ArgumentParser(prog="python -m app.screenshots", description=__doc__)
     parser.add_argument("--model", default="builtin", help="model to show (default: %(default)s)")
-    parser.add_argument("--threshold", type=float, default=0.6, help="τ of the pictures (default: %(default)s)")
+    parser.add_argument("--threshold", type=float, default=0.9, help="τ of the pictures (default: %(default)s)")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where to write (default: %(default)s)")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
