@@ -9,7 +9,7 @@ demo: .venv/.app
 	$(BIN)/python app.py
 
 test: .venv/.dev
-	$(BIN)/python tests/install_browser.py
+	$(BIN)/python -m tests.install_browser
 	$(BIN)/ruff check .
 	$(BIN)/mypy sdlm_core app
 	$(BIN)/mypy app.py  # apart, since its name is also the package's

@@ -6,6 +6,7 @@ five seconds to every start.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,6 @@ def merge_adapter(model: Any, folder: Path) -> None:
     model: a transformers model with full weights; folder: adapter_config.json and adapter_model.safetensors.
     SDLMError where the adapter does not fit the model.
     """
-    import json
-
     config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
     weights = load_file(folder / "adapter_model.safetensors")
     scale = config["lora_alpha"] / (config["r"] ** 0.5 if config.get("use_rslora") else config["r"])

@@ -7,12 +7,12 @@ import shutil
 import subprocess
 import sys
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+from app.screenshots import BROWSERS
 
 
 def find() -> str | None:
     """The path of a Chromium on this machine, or None."""
-    for name in NAMES:
+    for name in BROWSERS:
         if path := shutil.which(name):
             return path
     from playwright.sync_api import sync_playwright

@@ -139,9 +139,7 @@ class _Split(torch.autograd.Function):
             length, blocks = segment.text, segment.blocks
             n = length + blocks * size
             part = slice(segment.start, segment.start + n)
-            q_rows, q_own = _fold(q[part], kv_heads), _fold_blocks(q[part][length:], kv_heads, size)
-            k_text, k_own = _fold(k[part][:length], kv_heads), _fold_blocks(k[part][length:], kv_heads, size)
-            v_text, v_own = _fold(v[part][:length], kv_heads), _fold_blocks(v[part][length:], kv_heads, size)
+            (q_rows, q_own), (k_text, k_own), (v_text, v_own) = _operands(q[part], k[part], v[part], length, size)
             scores = q.new_empty(query_heads, n, length + size)
             to_text = torch.bmm(q_rows, k_text.mT).view(query_heads, n, length)
             torch.add(bias[0], to_text, alpha=dh**-0.5, out=scores[:, :, :length])
@@ -171,9 +169,7 @@ class _Split(torch.autograd.Function):
             length, blocks = segment.text, segment.blocks
             n = length + blocks * size
             part = slice(segment.start, segment.start + n)
-            q_rows, q_own = _fold(q[part], kv_heads), _fold_blocks(q[part][length:], kv_heads, size)
-            k_text, k_own = _fold(k[part][:length], kv_heads), _fold_blocks(k[part][length:], kv_heads, size)
-            v_text, v_own = _fold(v[part][:length], kv_heads), _fold_blocks(v[part][length:], kv_heads, size)
+            (q_rows, q_own), (k_text, k_own), (v_text, v_own) = _operands(q[part], k[part], v[part], length, size)
             g_rows, g_own = _fold(grad[part], kv_heads), _fold_blocks(grad[part][length:], kv_heads, size)
             row_delta = _fold(delta[part][:, :, None], kv_heads)  # (Hkv, G · n, 1)
             own_delta = _fold_blocks(delta[part][length:, :, None], kv_heads, size)  # (Hkv · K, G · D, 1)
@@ -189,6 +185,14 @@ class _Split(torch.autograd.Function):
             _unfold(torch.bmm(d_text.mT, q_rows), dk[part][:length])
             _unfold_blocks(torch.bmm(d_own.mT, q_own), dk[part][length:], kv_heads, size, add=False)
         return dq.mul_(dh**-0.5), dk.mul_(dh**-0.5), dv, None, None, None
+
+
+def _operands(q: Tensor, k: Tensor, v: Tensor, length: int, size: int) -> list[tuple[Tensor, Tensor]]:
+    """One sequence's queries (all rows, blocks' rows), keys and values (text, blocks), folded for the products."""
+    kv_heads = k.shape[1]
+    wholes = (q, k[:length], v[:length])
+    parts = zip(wholes, (q, k, v), strict=True)
+    return [(_fold(whole, kv_heads), _fold_blocks(x[length:], kv_heads, size)) for whole, x in parts]
 
 
 def _fold(x: Tensor, kv_heads: int) -> Tensor:
