@@ -34,6 +34,7 @@ HELP = {
     "workers": "on a CPU: passes computed side by side, each on one core",
     "block_density": "blocks per answer token",
     "max_blocks": "most blocks a conversation",
+    "text_loss": "weight of next-token labels on the text rows, which are computed anyway; the paper's loss has none",
     "max_tokens": "conversations are cut to this length",
     "held_out": "share of prompts kept out of training to judge by",
     "held_out_rows": "most rows per group in a held-out evaluation",

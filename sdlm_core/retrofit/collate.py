@@ -1,7 +1,8 @@
 """From conversations to packed rows: draw blocks, lay them behind the text, put the labels beside them (section 3.3).
 
 A sequence is its text rows x₁…x_L, then K blocks of D rows [x_s, m × (D−1)] at positions s … s+D−1, each with labels
-x_{s+1} … x_{s+D}. A batch is sequences one after another in one flat list: no padding, nothing wasted.
+x_{s+1} … x_{s+D}; text rows may be labelled too, with the next token. A batch is sequences one after another in one
+flat list: no padding, nothing wasted.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from sdlm_core.masks import Rows
 from sdlm_core.retrofit.data import Conversation, Mixture, mix_seed
 
 IGNORE = -100  # label of a row that carries no loss
+TEXT = -1  # offset of a text row
 
 
 @dataclass(frozen=True)
@@ -29,17 +31,17 @@ class Segment:
 
 @dataclass(frozen=True)
 class Batch:
-    """n packed rows, of which m are block rows. All tensors int64.
+    """n packed rows, of which m have labels: all block rows, and text rows where the collator says so. int64 tensors.
 
-    token_ids, sequence: (n,); rows: the coordinates of all n. block_rows: (m,) where the block rows lie among the n;
-    labels (m,) with IGNORE beyond an answer's end; offset (m,) the row's place in its block, 0 … D−1.
+    token_ids, sequence: (n,); rows: the coordinates of all n. loss_rows: (m,) where the labelled rows lie among the n;
+    labels (m,) with IGNORE outside answers; offset (m,) the row's place in its block, 0 … D−1, TEXT for a text row.
     """
 
     token_ids: Tensor
     sequence: Tensor
     rows: Rows
     segments: list[Segment]
-    block_rows: Tensor
+    loss_rows: Tensor
     labels: Tensor
     offset: Tensor
 
@@ -52,7 +54,7 @@ class Batch:
             self.sequence.to(device),
             self.rows.to(device),
             self.segments,
-            self.block_rows.to(device),
+            self.loss_rows.to(device),
             self.labels.to(device),
             self.offset.to(device),
         )
@@ -60,12 +62,14 @@ class Batch:
 
 @dataclass(frozen=True)
 class Collator:
-    """How blocks are drawn. block_density: blocks per answer token; at most max_blocks a conversation."""
+    """How blocks are drawn. block_density: blocks per answer token; at most max_blocks a conversation. text_labels:
+    the answers' text rows get labels too."""
 
     block_size: int
     mask_token_id: int
     block_density: float
     max_blocks: int
+    text_labels: bool = False
 
     def draw_starts(self, conversation: Conversation, generator: torch.Generator) -> list[tuple[int, int]]:
         """(s, end of its turn) of the drawn blocks, ascending. s runs from the token before the answer's first one."""
@@ -79,7 +83,8 @@ class Collator:
         ids, size = conversation.token_ids, self.block_size
         text = starts[-1][0]  # the last block sees x_1 … x_{s−1} and carries x_s itself
         token_ids = ids[:text]
-        labels: list[int] = []
+        labels = self._text_labels(conversation, text) if self.text_labels else []
+        offset = [TEXT] * len(labels) + list(range(size)) * len(starts)
         for s, end in starts:
             token_ids = token_ids + [ids[s]] + [self.mask_token_id] * (size - 1)
             known = ids[s + 1 : min(s + 1 + size, end)]
@@ -93,10 +98,17 @@ class Collator:
             sequence=torch.zeros(text + count, dtype=torch.int64),
             rows=rows,
             segments=[Segment(0, text, len(starts))],
-            block_rows=torch.arange(text, text + count),
+            loss_rows=torch.arange(text + count - len(labels), text + count),
             labels=torch.tensor(labels),
-            offset=torch.arange(size).repeat(len(starts)),
+            offset=torch.tensor(offset),
         )
+
+    def _text_labels(self, conversation: Conversation, text: int) -> list[int]:
+        labels = [IGNORE] * text
+        for start, end in conversation.turns:
+            for p in range(max(start - 1, 0), min(end - 1, text)):
+                labels[p] = conversation.token_ids[p + 1]
+        return labels
 
     def draw(self, mixture: Mixture, rows: int) -> list[Batch]:
         """The next sequences: added until one more like the last would overrun `rows`."""
@@ -133,7 +145,7 @@ def pack(parts: list[Batch]) -> Batch:
         sequence=torch.cat([torch.full((len(p),), i) for i, p in enumerate(parts)]),
         rows=masks.concat([p.rows for p in parts]),
         segments=[Segment(at, p.segments[0].text, p.segments[0].blocks) for at, p in zip(starts, parts, strict=False)],
-        block_rows=torch.cat([p.block_rows + at for at, p in zip(starts, parts, strict=False)]),
+        loss_rows=torch.cat([p.loss_rows + at for at, p in zip(starts, parts, strict=False)]),
         labels=torch.cat([p.labels for p in parts]),
         offset=torch.cat([p.offset for p in parts]),
     )

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sdlm_core.retrofit.collate import Batch, Collator, packs
+from sdlm_core.retrofit.collate import TEXT, Batch, Collator, packs
 from sdlm_core.retrofit.data import Source, held_out_conversations, mix_seed
 
 
@@ -51,13 +51,11 @@ def evaluate(
 
 
 def mean_losses(row_losses: list[Tensor], batches: list[Batch], block_size: int) -> dict[str, float]:
-    """loss, and loss_pos_1 … loss_pos_D; a position without a label is left out."""
+    """loss and loss_pos_1 … loss_pos_D of the block rows, loss_text of the text rows; left out where no row counts."""
     losses = torch.cat(row_losses)
     offset = torch.cat([b.offset for b in batches])
     counted = torch.cat([b.labels for b in batches]) >= 0
-    found = {"loss": round(losses[counted].mean().item(), 4)}
-    for i in range(block_size):
-        at = counted & (offset == i)
-        if at.any():
-            found[f"loss_pos_{i + 1}"] = round(losses[at].mean().item(), 4)
-    return found
+    groups = {"loss": offset != TEXT} | {f"loss_pos_{i + 1}": offset == i for i in range(block_size)}
+    groups["loss_text"] = offset == TEXT
+    found = {name: losses[counted & at] for name, at in groups.items()}
+    return {name: round(values.mean().item(), 4) for name, values in found.items() if len(values)}

@@ -15,7 +15,7 @@ import sys
 import time
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from sdlm_core.loading import fast_dtype
 from sdlm_core.model import ARCHITECTURES
 from sdlm_core.retrofit import output
 from sdlm_core.retrofit.attention import attention, default_implementation
-from sdlm_core.retrofit.collate import Batch, Collator, packs
+from sdlm_core.retrofit.collate import TEXT, Batch, Collator, packs
 from sdlm_core.retrofit.data import Mixture, load_sources
 from sdlm_core.retrofit.held_out import evaluate, held_out_batches, mean_losses
 from sdlm_core.retrofit.lean import LeanModel
@@ -66,6 +66,7 @@ class RetrofitConfig:
     workers: int = 1  # on a CPU: passes side by side, each on one core
     block_density: float = 0.4  # blocks per answer token
     max_blocks: int = 48  # a conversation
+    text_loss: float = 0.0  # weight of the text rows' own next-token loss
     max_tokens: int = 1024  # a conversation, longer ones are cut
     held_out: float = 0.02
     held_out_rows: int = 6144  # a group
@@ -85,6 +86,8 @@ class RetrofitConfig:
             raise SDLMError(f'schedule must be "cosine" or "constant", not {self.schedule!r}.')
         if self.block_size < 1 or self.rows_per_step < 1 or self.max_blocks < 1 or not 0 < self.block_density <= 1:
             raise SDLMError("block_size, rows_per_step and max_blocks must be at least 1, block_density in (0, 1].")
+        if self.text_loss < 0:
+            raise SDLMError("text_loss is a weight: 0 or more.")
         if not 0 <= self.held_out < 1:
             raise SDLMError("held_out is a share of the prompts: at least 0 and below 1.")
 
@@ -110,6 +113,7 @@ def retrofit(config: RetrofitConfig) -> Path:
     held_out = held_out_batches(
         sources, tokenizer, collator, config.max_tokens, config.held_out_rows, config.rows_per_pass
     )
+    collator = replace(collator, text_labels=config.text_loss > 0)  # judged by the paper's loss, with or without
 
     # 3. Where an earlier run stopped.
     progress = Progress()
@@ -215,11 +219,12 @@ class LossModule(nn.Module):
 
     def forward(self, batch: Batch, labels: int) -> tuple[Tensor, Tensor]:
         """The step's mean loss is over `labels` labels; this batch's share of it, a float32 scalar, differentiable, and
-        the loss of each block row, float32 (m,), 0 where the label is ignored."""
+        the loss of each labelled row, float32 (m,), 0 where the label is ignored."""
         c = self.config
         attend = attention(batch, c.block_size, c.causal_attn, self.implementation, self.lean.dtype)
-        hidden = self.lean.hidden(batch.token_ids, batch.rows.position, attend)[batch.block_rows]  # (m, h)
+        hidden = self.lean.hidden(batch.token_ids, batch.rows.position, attend)[batch.loss_rows]  # (m, h)
         weights = (batch.labels >= 0).float() / labels
+        weights[batch.offset == TEXT] *= c.text_loss
         row_id, row = self.lean.trained_head_row()
         return cross_entropy(hidden, self.lean.head_weight(), batch.labels, weights, row_id, row)
 
@@ -364,8 +369,9 @@ class StopOnSignal:
 
 def reserve_heap() -> None:
     """Tell glibc to keep freed memory. Otherwise every large temporary is mapped and page-faulted anew: on a CPU that
-    costs a third of a training step. With several workers a preloaded jemalloc that never gives memory back
-    (MALLOC_CONF=dirty_decay_ms:-1,muzzy_decay_ms:-1) does better still. Elsewhere than on glibc nothing happens."""
+    costs a third of a training step. With several workers a preloaded jemalloc does better still
+    (MALLOC_CONF=dirty_decay_ms:4000,muzzy_decay_ms:4000; one that never gives memory back grows without bound).
+    Elsewhere than on glibc nothing happens."""
     torch.set_flush_denormal(True)
     try:
         mallopt = ctypes.CDLL("libc.so.6").mallopt

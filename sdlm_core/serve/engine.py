@@ -11,7 +11,9 @@ import contextlib
 import logging
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from typing import Any, TypeVar
 
 import torch
 
@@ -23,20 +25,24 @@ from sdlm_core.trace import Pass, Trace
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+Call = tuple[Callable[[], None], Future[Any]]
+
 
 class EngineFull(SDLMError):
     """Too many runs are waiting; try again later."""
 
 
 class Ticket:
-    """A run's place in the engine. Iterate over it for its passes; leaving the loop gives the place back.
+    """A run's place in the engine. Iterate over it for its passes, or `take` them; leaving the loop gives it back.
 
     run: the run; read it freely, but only the engine moves it.
     """
 
-    def __init__(self, engine: Engine, run: Run) -> None:
+    def __init__(self, engine: Engine, run: Run, on_news: Callable[[], None] | None = None) -> None:
         self.run = run
         self._engine = engine
+        self._on_news = on_news
         self._told: queue.SimpleQueue[Pass | Exception | None] = queue.SimpleQueue()
         self._delivered = 0
         self._cancelled = False
@@ -54,6 +60,23 @@ class Ticket:
         """The record of the run so far."""
         return self.run.trace()
 
+    def take(self) -> tuple[list[Pass], bool]:
+        """The passes since the last `take`, without waiting, and whether that was all. Raises what the run raised."""
+        passes: list[Pass] = []
+        while True:
+            try:
+                told = self._told.get_nowait()
+            except queue.Empty:
+                return passes, False
+            if isinstance(told, Exception):
+                if passes:  # first what came before it
+                    self._told.put(told)
+                    return passes, False
+                raise told
+            if told is None:
+                return passes, True
+            passes.append(told)
+
     def __iter__(self) -> Iterator[Pass]:
         """The passes as they come. Raises what the run raised."""
         try:
@@ -68,12 +91,19 @@ class Ticket:
         for p in self.run.passes[self._delivered :]:
             self._told.put(p)
             self._delivered += 1
+        self._notify()
 
     def _end(self, error: Exception | None = None) -> None:
         self._deliver()
-        if error is not None:
-            self._told.put(error)
-        self._told.put(None)
+        self._told.put(error)
+        self._notify()
+
+    def _notify(self) -> None:
+        if self._on_news is not None:
+            try:
+                self._on_news()
+            except Exception:  # a listener that has gone must not take the engine with it
+                log.debug("A listener failed", exc_info=True)
 
 
 class Engine:
@@ -91,14 +121,21 @@ class Engine:
         self.max_runs, self.max_waiting, self.prefill_rows = max_runs, max_waiting, prefill_rows
         self._waiting: list[Ticket] = []
         self._running: list[Ticket] = []
+        self._calls: list[Call] = []
         self._closed = False
         self._change = threading.Condition()
         self._thread = threading.Thread(target=self._work, name="sdlm-engine", daemon=True)
         self._thread.start()
 
-    def submit(self, prompt: Prompt, config: DecodeConfig | None = None) -> Ticket:
-        """Queue a run. Raises SDLMError for a prompt or config that cannot be run, EngineFull when the line is full."""
-        ticket = Ticket(self, Run(self.lm, prompt, config))
+    def submit(
+        self, prompt: Prompt, config: DecodeConfig | None = None, on_news: Callable[[], None] | None = None
+    ) -> Ticket:
+        """Queue a run. Raises SDLMError for a prompt or config that cannot be run, EngineFull when the line is full.
+
+        on_news is called on the engine's thread whenever there is something to `take`, and when the line has moved; it
+        must return at once.
+        """
+        ticket = Ticket(self, Run(self.lm, prompt, config), on_news)
         with self._change:
             if self._closed:
                 raise SDLMError("The engine is closed.")
@@ -118,6 +155,24 @@ class Engine:
         for _ in ticket:
             pass
         return ticket.trace()
+
+    def call(self, function: Callable[[], T]) -> Future[T]:
+        """Have `function` called on the engine's thread between two passes: whoever else needs the model's weights."""
+        future: Future[T] = Future()
+
+        def work() -> None:
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(function())
+                except Exception as error:
+                    future.set_exception(error)
+
+        with self._change:
+            if self._closed:
+                raise SDLMError("The engine is closed.")
+            self._calls.append((work, future))
+            self._change.notify_all()
+        return future
 
     @property
     def load(self) -> tuple[int, int]:
@@ -141,7 +196,12 @@ class Engine:
     # -- the engine's thread ------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
-        while batch := self._next_batch():
+        while (work := self._next_work()) is not None:
+            batch, calls = work
+            for call, _ in calls:
+                call()
+            if not batch:
+                continue
             try:
                 advance([ticket.run for ticket in batch], self.prefill_rows)
             except Exception as error:
@@ -149,8 +209,8 @@ class Engine:
             for ticket in batch:
                 ticket._deliver()
 
-    def _next_batch(self) -> list[Ticket]:
-        """Let the finished and the cancelled go, the waiting in, and wait while there is nobody. Empty once closed."""
+    def _next_work(self) -> tuple[list[Ticket], list[Call]] | None:
+        """Let the finished and the cancelled go and the waiting in; wait while nobody is. None once closed."""
         with self._change:
             while True:
                 for ticket in [t for t in self._running if t._cancelled or t.run.finish_reason]:
@@ -159,13 +219,19 @@ class Engine:
                 if self._closed:
                     for ticket in self._running + self._waiting:
                         ticket._end()
-                    self._running, self._waiting = [], []
-                    return []
-                free = self.max_runs - len(self._running)
-                self._running += self._waiting[:free]
-                del self._waiting[:free]
-                if self._running:
-                    return list(self._running)
+                    for _, future in self._calls:
+                        future.cancel()
+                    self._running, self._waiting, self._calls = [], [], []
+                    return None
+                joining = self._waiting[: self.max_runs - len(self._running)]
+                self._running += joining
+                del self._waiting[: len(joining)]
+                if joining:
+                    for ticket in self._waiting:
+                        ticket._notify()
+                calls, self._calls = self._calls, []
+                if self._running or calls:
+                    return list(self._running), calls
                 self._change.wait()
 
     def _after_failure(self, batch: list[Ticket], error: Exception) -> None:

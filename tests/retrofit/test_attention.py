@@ -20,7 +20,7 @@ def loss_and_gradients(kind: str, implementation: str, causal_attn: bool, recomp
     lean = LeanModel(model, tiny.MASK_ID, torch.float32, recompute=recompute)
     batch = tiny.batch(block_size=4)
     attend = attention(batch, 4, causal_attn, implementation, torch.float32)
-    hidden = lean.hidden(batch.token_ids, batch.rows.position, attend)[batch.block_rows]
+    hidden = lean.hidden(batch.token_ids, batch.rows.position, attend)[batch.loss_rows]
     loss = F.cross_entropy(hidden @ lean.head_weight().t(), batch.labels)
     if implementation != "flex_attention":  # on a CPU it has no backward pass
         loss.backward()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from sdlm_core import masks
-from sdlm_core.retrofit.collate import IGNORE, Collator
+from sdlm_core.retrofit.collate import IGNORE, TEXT, Collator
 from sdlm_core.retrofit.data import Conversation
 from tests.retrofit import tiny
 
@@ -37,8 +37,21 @@ def test_tokens_positions_and_labels() -> None:
     assert batch.token_ids.tolist() == token_ids
     assert batch.rows.position.tolist() == positions
     assert batch.labels.tolist() == labels
-    assert batch.block_rows.tolist() == list(range(15, 27))
+    assert batch.loss_rows.tolist() == list(range(15, 27))
     assert batch.offset.tolist() == [0, 1, 2, 3] * 3
+
+
+def test_text_rows_can_carry_the_next_token() -> None:
+    """Only inside answers, from the token before an answer on; the block rows' labels are what they were."""
+    plain = Collator(block_size=4, mask_token_id=3, block_density=1.0, max_blocks=99)
+    labelled = Collator(block_size=4, mask_token_id=3, block_density=1.0, max_blocks=99, text_labels=True)
+    conversation, starts = Conversation(IDS, TURNS, "all"), [(3, 9), (15, 18)]
+    blocks, both = plain.sequence(conversation, starts), labelled.sequence(conversation, starts)
+    expected = [IDS[p + 1] if p in (3, 4, 5, 6, 7, 13, 14) else IGNORE for p in range(15)]
+    assert both.labels.tolist() == expected + blocks.labels.tolist()
+    assert both.loss_rows.tolist() == list(range(15 + 8))
+    assert both.offset.tolist() == [TEXT] * 15 + blocks.offset.tolist()
+    assert both.token_ids.tolist() == blocks.token_ids.tolist()
 
 
 def test_who_sees_whom() -> None:

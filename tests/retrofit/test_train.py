@@ -18,6 +18,7 @@ from sdlm_core.decoding import decode
 from sdlm_core.errors import SDLMError
 from sdlm_core.loading import load_model
 from sdlm_core.retrofit import cli, output, train
+from sdlm_core.retrofit.collate import TEXT
 from sdlm_core.retrofit.train import RetrofitConfig, retrofit
 from tests.retrofit import tiny
 
@@ -101,13 +102,27 @@ def test_lora_gradients_are_those_of_pefts_own_forward(base: Path, data: Path, t
         input_ids=batch.token_ids[None],
         position_ids=batch.rows.position[None],
         attention_mask=torch.where(visible, 0.0, float("-inf"))[None, None],
-    ).logits[0, batch.block_rows]
+    ).logits[0, batch.loss_rows]
     expected = torch.nn.functional.cross_entropy(logits, batch.labels)
     expected.backward()
     torch.testing.assert_close(loss, expected)
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             torch.testing.assert_close(found[name], parameter.grad, rtol=1e-3, atol=1e-6)
+
+
+def test_text_loss_is_added_with_its_weight(base: Path, data: Path, tmp_path: Path) -> None:
+    _, model, mask_id = train.load_base(config(base, data, tmp_path), torch.device("cpu"))
+    batch = tiny.batch(block_size=4, text_labels=True)
+    found = {}
+    for weight in (0.0, 1.0, 0.5):
+        settings = config(base, data, tmp_path, text_loss=weight)
+        found[weight] = train.LossModule(model, settings, mask_id, torch.device("cpu"))(batch, 1)[0].item()
+    model.train(False)
+    text_losses = train.LossModule(model, settings, mask_id, torch.device("cpu"))(batch, 1)[1][batch.offset == TEXT]
+    assert float(text_losses.sum()) > 1
+    assert found[1.0] - found[0.0] == pytest.approx(float(text_losses.sum()), rel=1e-4)
+    assert found[0.5] - found[0.0] == pytest.approx(0.5 * float(text_losses.sum()), rel=1e-4)
 
 
 def test_the_adapter_loads_in_peft(base: Path, data: Path, tmp_path: Path) -> None:

@@ -75,10 +75,10 @@ def jsonl(path: Path, pairs: list[tuple[str, str]]) -> Path:
     return path
 
 
-def batch(block_size: int = 4) -> Batch:
+def batch(block_size: int = 4, text_labels: bool = False) -> Batch:
     """Three sequences of different lengths, the second with two turns, of random tokens."""
     generator = torch.Generator().manual_seed(1)
-    collator = Collator(block_size, MASK_ID, block_density=0.5, max_blocks=6)
+    collator = Collator(block_size, MASK_ID, block_density=0.5, max_blocks=6, text_labels=text_labels)
     parts = []
     for length, turns in ((30, [(8, 30)]), (41, [(5, 15), (25, 40)]), (12, [(3, 9)])):
         ids = torch.randint(4, VOCABULARY, (length,), generator=generator).tolist()

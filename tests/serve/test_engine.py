@@ -151,3 +151,38 @@ def test_joins_and_leaves_at_random_leak_nothing(engine: Engine, moves: list[tup
         list(ticket)
         assert ticket.trace().token_ids == sdlm_core.decode(engine.lm, prompt, config).token_ids
     wait_until(lambda: engine.load == (0, 0))
+
+
+def test_take_gives_what_came_without_waiting(engine: Engine) -> None:
+    told = threading.Event()
+    ticket = engine.submit("hello", DecodeConfig(threshold=1.0, max_new_tokens=12), told.set)
+    passes: list[Any] = []
+    over = False
+    while not over:
+        assert told.wait(10)
+        told.clear()
+        news, over = ticket.take()
+        passes += news
+    assert tuple(passes) == ticket.trace().passes
+    assert ticket.take() == ([], False)
+
+
+def test_a_listener_that_fails_harms_nobody(engine: Engine) -> None:
+    def gone() -> None:
+        raise RuntimeError("the page is closed")
+
+    ticket = engine.submit("hello", DecodeConfig(max_new_tokens=5), gone)
+    wait_until(lambda: engine.load == (0, 0))
+    assert ticket.trace().finish_reason in ("length", "eos")
+
+
+def test_a_call_runs_on_the_engines_thread_and_its_error_comes_back(lm: sdlm_core.LanguageModel) -> None:
+    with Engine(lm, max_runs=2) as engine:
+        busy = engine.submit("hello", DecodeConfig(threshold=1.0, max_new_tokens=100))
+        assert engine.call(lambda: threading.current_thread().name).result(10) == "sdlm-engine"
+        with pytest.raises(ZeroDivisionError):
+            engine.call(lambda: 1 // 0).result(10)
+        busy.cancel()
+        assert list(engine.submit("again", DecodeConfig(max_new_tokens=2))), "it goes on afterwards"
+    with pytest.raises(SDLMError, match="closed"):
+        engine.call(lambda: None)
