@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from sdlm_core.errors import SDLMError
+from sdlm_core.memory import give_back
 
 PREFIX = "base_model.model."
 TOKENS = ".token_adapter.trainable_tokens_delta"  # PEFT's name for the trained rows of an embedding
@@ -30,9 +31,8 @@ def merge_adapter(model: Any, folder: Path) -> None:
     weights = load_file(folder / "adapter_model.safetensors")
     scale = config["lora_alpha"] / (config["r"] ** 0.5 if config.get("use_rslora") else config["r"])
     modules = dict(model.named_modules())
-    for name, a in weights.items():
-        if not name.endswith(".lora_A.weight"):
-            continue
+    for number, name in enumerate(n for n in weights if n.endswith(".lora_A.weight")):
+        a = weights[name]
         target = name.removeprefix(PREFIX).removesuffix(".lora_A.weight")
         b = weights[name.replace(".lora_A.", ".lora_B.")]
         if target not in modules or modules[target].weight.shape != (b.shape[0], a.shape[1]):
@@ -40,7 +40,11 @@ def merge_adapter(model: Any, folder: Path) -> None:
                 f"The adapter in {str(folder)!r} does not fit this base: it changes {target!r} of another shape."
             )
         weight = modules[target].weight
-        weight.copy_(weight.float() + scale * (b.float() @ a.float()).to(weight.device))
+        delta = scale * (b.float() @ a.float()).to(weight.device)
+        # A tensor of its own: written in place, the pages of the mapped file would become memory that cannot be freed.
+        weight.data = delta.add_(weight).to(weight.dtype)
+        if number % 16 == 0:
+            give_back()
     for name, rows in weights.items():
         if name.endswith(TOKENS):
             target = name.removeprefix(PREFIX).removesuffix(TOKENS)

@@ -36,10 +36,8 @@ def filtered_distribution(logits: Tensor, config: DecodeConfig) -> Tensor:
 
     Temperature 0 chooses greedily (see `choose`) and leaves the distribution as it is.
     """
-    scores = logits.float()
-    if config.temperature > 0:
-        scores = scores / config.temperature
-    p = torch.softmax(scores, dim=-1)
+    scores = logits.float() / config.temperature if config.temperature > 0 else logits
+    p = torch.softmax(scores, dim=-1, dtype=torch.float32)
     if config.top_p < 1:
         ordered, places = p.sort(dim=-1, descending=True)
         surplus = ordered.cumsum(dim=-1) - ordered >= config.top_p  # the token that crosses top_p stays
@@ -80,26 +78,36 @@ def choose(p: Tensor, noise: Tensor | None) -> Tensor:
     return p.argmax(dim=-1) if noise is None else (p.log() + noise).argmax(dim=-1)
 
 
-def guesses(p: Tensor, chosen: Tensor, algorithm: str) -> list[Guess]:
-    """Read off confidence, entropy (nats) and the top alternatives of `chosen` (n,) under p (n, V); one transfer.
+def measure(p: Tensor, chosen: Tensor, algorithms: Sequence[str]) -> Tensor:
+    """What the host should learn of `chosen` (n,) under p (n, V), for `read`; float32 on the device, a line a row.
 
-    `entropy_conf` is 1 − H(p) / ln|V| (equation 8); every other algorithm reports p(c) (equation 7).
+    algorithms: whose confidence each row reports. `entropy_conf` is 1 − H(p) / ln|V| (equation 8); every other
+    algorithm reports p(c) (equation 7).
     """
     vocabulary = p.shape[-1]
-    probability = p.gather(-1, chosen[:, None])  # (n, 1)
-    entropy = torch.special.entr(p).sum(dim=-1, keepdim=True)
-    if algorithm == "entropy_conf":
+    confidence = probability = p.gather(-1, chosen[:, None])  # (n, 1)
+    entropy = entropies(p)[:, None]
+    by_entropy = [a == "entropy_conf" for a in algorithms]
+    if any(by_entropy):
         # Rounding may not push an even distribution to 0 or below: τ = 0 accepts everything.
-        confidence = (1 - entropy / math.log(vocabulary)).clamp(torch.finfo(torch.float32).tiny, 1)
-    else:
-        confidence = probability
+        certainty = (1 - entropy / math.log(vocabulary)).clamp(torch.finfo(torch.float32).tiny, 1)
+        confidence = torch.where(torch.tensor(by_entropy, device=p.device)[:, None], certainty, probability)
     top_p, top_ids = p.topk(min(ALTERNATIVES, vocabulary), dim=-1)
     # Token ids are below 2^24, so float32 carries them exactly beside the probabilities.
-    packed = torch.cat([chosen[:, None].float(), confidence, probability, entropy, top_ids.float(), top_p], dim=-1)
-    table = packed.cpu().numpy()  # (n, 4 + 2 * ALTERNATIVES): the pass's one transfer
-    half = top_ids.shape[-1]
+    return torch.cat([chosen[:, None].float(), confidence, probability, entropy, top_ids.float(), top_p], dim=-1)
+
+
+def entropies(p: Tensor) -> Tensor:
+    """H(p) in nats, (n,), of p (n, V). A third of the time of torch.special.entr, whose logarithm is not vectorized."""
+    logarithm = p.clamp_min(torch.finfo(p.dtype).tiny).log_()
+    return torch.linalg.vecdot(p, logarithm).neg_()  # type: ignore[no-any-return]
+
+
+def read(measured: Tensor) -> list[Guess]:
+    """The lines of `measure`, brought to the host in one transfer."""
+    half = (measured.shape[-1] - 4) // 2
     out = []
-    for row in table:
+    for row in measured.cpu().numpy():
         ids, probabilities = row[4 : 4 + half], row[4 + half :]
         some = int(np.count_nonzero(probabilities > 0))
         out.append(

@@ -11,15 +11,18 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
+from itertools import islice
 
 import torch
 from torch import Tensor
 
 from sdlm_core import masks
-from sdlm_core.candidates import Guess, Noise, choose, count_accepted, filtered_distribution, guesses
+from sdlm_core.cache import CachePool, KVCache
+from sdlm_core.candidates import Guess, Noise, choose, count_accepted, filtered_distribution, measure, read
 from sdlm_core.config import DecodeConfig
+from sdlm_core.forward import Plan, forward_rows
 from sdlm_core.language_model import LanguageModel, Prompt
-from sdlm_core.model import attend_rows
 from sdlm_core.text import AnswerText
 from sdlm_core.trace import Alternative, Candidate, FinishReason, Pass, Trace
 
@@ -31,29 +34,12 @@ class Decision:
     """What a pass found.
 
     block:     the D candidates, the first `accepted` of which hold.
-    ids:       token ids on the device whose first `accepted` are the accepted ones, (≥ accepted,) int64.
-    draft:     self-speculative: the candidates beyond the accepted ones, to be verified by the next pass; draft_ids on
-               the device.
+    draft:     self-speculative: the candidates beyond the accepted ones, to be verified by the next pass.
     """
 
     block: list[Guess]
     accepted: int
-    ids: Tensor
     draft: list[Guess]
-    draft_ids: Tensor
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The rows of one run's next pass: causal rows (new known tokens, then the draft), then one block a branch.
-
-    With prefill, they are a chunk of the prompt that is read ahead of the first pass, and nothing is decided.
-    """
-
-    token_ids: Tensor  # (n,) int64, on the device
-    rows: masks.Rows  # (n,)
-    causal: int  # number of causal rows
-    prefill: bool = False
 
 
 def stream(lm: LanguageModel, prompt: Prompt, config: DecodeConfig | None = None) -> Iterator[Pass]:
@@ -80,42 +66,77 @@ def advance(runs: Sequence[Run], prefill_rows: int = PREFILL_ROWS) -> list[Pass 
     """
     began = time.perf_counter()
     plans = [run.plan(prefill_rows) for run in runs]
-    hidden = forward_rows(runs, plans)
-    decided = [None if plan.prefill else run.decide(plan, h) for run, plan, h in zip(runs, plans, hidden, strict=True)]
+    decided = decide(runs, plans, forward_rows(runs[0].lm, [run.cache for run in runs], plans))
     seconds = time.perf_counter() - began
     return [run.commit(plan, decision, seconds) for run, plan, decision in zip(runs, plans, decided, strict=True)]
 
 
-def forward_rows(runs: Sequence[Run], plans: Sequence[Plan]) -> list[Tensor]:
-    """Each run's hidden states (n, hidden) of its planned rows, from one forward pass over the rows of all.
+def decide(runs: Sequence[Run], plans: Sequence[Plan], hidden: Sequence[Tensor]) -> list[Decision | None]:
+    """Each run's candidates and what is accepted of them, from the hidden states (n, hidden) of its planned rows.
 
-    Their keys and values lie beyond the caches' frontiers, for `KVCache.keep` to take.
+    All runs' rows go through the LM head together, and what the host needs comes over in one transfer. None where the
+    run only read a chunk of its prompt.
     """
-    lm = runs[0].lm
-    sizes = [len(plan.rows) for plan in plans]
-    biases = [_attention_bias(run, plan) for run, plan in zip(runs, plans, strict=True)]
-    for run, n in zip(runs, sizes, strict=True):
-        run.cache.reserve(n)
+    deciding = [i for i, plan in enumerate(plans) if not plan.prefill]
+    d = {i: runs[i].block_size for i in deciding}
+    drafted = {i: len(runs[i]._draft) for i in deciding}
+    blocks = {i: hidden[i][-d[i] * (drafted[i] + 1) :].view(drafted[i] + 1, d[i], -1) for i in deciding}
+    guessing = [i for i in deciding if runs[i].config.algorithm == "self_speculative"]
+    # Branch i's first row predicts the token after draft[:i]. Without a draft to come, its whole block is wanted.
+    first = {i: blocks[i][:, 0] if i in guessing else blocks[i][0] for i in deciding}
+    judged = _judge([(runs[i], first[i], 0) for i in deciding])
+    ids, lines = ({i: x[k] for i, x in zip(deciding, judged, strict=True)} for k in (0, 1))
+    # A drafted token holds while the branch before it, itself holding, predicts it; the rest of the block of the last
+    # branch that holds is the next draft. How many hold, () int64, stays on the device.
+    rest = []
+    for i in guessing:
+        draft = torch.tensor([c.token_id for c in runs[i]._draft], dtype=torch.int64, device=ids[i].device)
+        held = (ids[i][: drafted[i]] == draft).cumprod(0).sum()
+        rest.append((runs[i], blocks[i].index_select(0, held[None])[0, 1:], held + 1))
+    drafts = dict(zip(guessing, _judge(rest), strict=True))
+    parts = [lines[i] for i in deciding] + [drafts[i][1] for i in guessing]
+    told = iter(read(torch.cat(parts))) if parts else iter(())
+    firsts = {i: list(islice(told, len(ids[i]))) for i in deciding}
+    out: list[Decision | None] = [None] * len(runs)
+    for i in deciding:
+        if i in guessing:
+            out[i] = runs[i].verify(firsts[i], list(islice(told, d[i] - 1)))
+        else:
+            confidences = [g.confidence for g in firsts[i]]
+            n = 1 if d[i] == 1 else count_accepted(confidences, runs[i].config.threshold)
+            out[i] = Decision(firsts[i], n, [])
+    return out
 
-    def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        parts = []
-        for run, bias, qr, kr, vr in zip(runs, biases, q.split(sizes), k.split(sizes), v.split(sizes), strict=True):
-            keys, values = run.cache.write(layer, kr, vr)
-            parts.append(attend_rows(qr, keys, values, bias.to(q.device)))
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
-    hidden = lm.transformer.forward(
-        torch.cat([plan.token_ids for plan in plans]),
-        torch.cat([plan.rows.position for plan in plans]),
-        attend,
-    )
-    return list(hidden.split(sizes))
+def _judge(wanted: Sequence[tuple[Run, Tensor, Tensor | int]]) -> list[tuple[Tensor, Tensor]]:
+    """Candidates (n,) and what is measured of them, for each run's rows (n, hidden) and the first one's place: how
+    far it lies beyond the answer. One product with the LM head, and one softmax for all that sample alike."""
+    if not wanted:
+        return []
+    sizes = [len(rows) for _, rows, _ in wanted]
+    logits = wanted[0][0].lm.transformer.logits(torch.cat([rows for _, rows, _ in wanted])).split(sizes)
+    alike: dict[tuple[float, float, int], list[int]] = {}
+    for index, (run, _, _) in enumerate(wanted):
+        c = run.config
+        alike.setdefault((c.temperature, c.top_p, c.top_k), []).append(index)
+    out: dict[int, tuple[Tensor, Tensor]] = {}
+    for members in alike.values():
+        own = [sizes[i] for i in members]
+        p = filtered_distribution(torch.cat([logits[i] for i in members]), wanted[members[0]][0].config)
+        noise = [run.noise_at(place, len(rows)) for run, rows, place in (wanted[i] for i in members)]
+        chosen = choose(p, None if noise[0] is None else torch.cat([n for n in noise if n is not None]))
+        names = [wanted[i][0].config.algorithm for i in members for _ in range(sizes[i])]
+        parts = zip(chosen.split(own), measure(p, chosen, names).split(own), strict=True)
+        out.update(zip(members, parts, strict=True))
+    return [out[i] for i in range(len(wanted))]
 
 
 class Run:
     """One prompt being answered. Iterate over it for its passes; `trace()` is the record so far."""
 
-    def __init__(self, lm: LanguageModel, prompt: Prompt, config: DecodeConfig | None = None) -> None:
+    def __init__(
+        self, lm: LanguageModel, prompt: Prompt, config: DecodeConfig | None = None, pool: CachePool | None = None
+    ) -> None:
         self.lm = lm
         self.config = config or DecodeConfig()
         self.block_size = lm.check_block_size(self.config)
@@ -125,11 +146,9 @@ class Run:
         self.token_ids: list[int] = []  # the answer, an end token included
         self.finish_reason: FinishReason | None = None
         self.created = datetime.now(UTC).isoformat(timespec="seconds")
-        self.cache = lm.new_cache()
+        self._pool = pool
         self._answer = AnswerText(lm)
-        self._text = torch.tensor(self.prompt_ids, device=lm.device)  # all known tokens x_1 … x_t
         self._draft: list[Candidate] = []  # self-speculative: guesses for the tokens after x_t
-        self._draft_ids = self._text[:0]
         self._prefilled = (0, 0.0)  # rows and seconds of the prompt's chunks, which the first pass takes on
         self._noise = Noise(self.config.seed, lm.vocabulary, lm.device) if self.config.temperature > 0 else None
 
@@ -137,6 +156,16 @@ class Run:
     def text(self) -> str:
         """The answer so far, without an end token."""
         return self._answer.text
+
+    @cached_property
+    def cache(self) -> KVCache:
+        """Keys and values of what is known, taken when the first pass begins."""
+        return (self._pool or self.lm.new_pool()).join()
+
+    def leave(self) -> None:
+        """Give the cache back, for good."""
+        if "cache" in self.__dict__:
+            self.cache.pool.leave(self.cache)
 
     def __iter__(self) -> Iterator[Pass]:
         while self.finish_reason is None:
@@ -152,47 +181,32 @@ class Run:
         The known tokens that the cache lacks, then the draft, as causal rows; then for each prefix of the draft (the
         empty one included: its branch is the ordinary pass) a block: its newest token once more and D − 1 masks.
         """
-        t, d = len(self._text), self.block_size
-        device = self.lm.device
-        text = torch.cat([self._text, self._draft_ids])
-        first = self.cache.length
+        known, d = self.prompt_ids + self.token_ids, self.block_size
+        t, first = len(known), self.cache.length
+        text = known + [c.token_id for c in self._draft]
         if self.config.use_cache and t - first > prefill_rows:
-            rows = masks.causal_rows(first, prefill_rows, device)
-            return Plan(text[first : first + prefill_rows], rows, prefill_rows, prefill=True)
+            chunk = text[first : first + prefill_rows]
+            return Plan(chunk, masks.causal_rows(first, prefill_rows), prefill_rows, prefill=True)
         if d == 1:  # a block of one sees what the causal row of its token sees: next-token prediction
-            rows = masks.causal_rows(first, t - first, device)
-            return Plan(text[first:], rows, len(rows))
+            return Plan(text[first:], masks.causal_rows(first, t - first), t - first)
         # Without a cache, nobody sees the newest token's causal copy unless a draft follows it.
         last = len(text) if self.config.use_cache or self._draft else t - 1
-        branches = range(len(self._draft) + 1)
-        masked = torch.full((d - 1,), self.lm.mask_token_id or 0, device=device)
-        token_ids = [text[first:last], *(part for i in branches for part in (text[t - 1 + i : t + i], masked))]
-        causal = masks.causal_rows(first, last - first, device)
-        blocks = [masks.block_rows(t - 1 + i, d, i, device) for i in branches]
-        return Plan(torch.cat(token_ids), masks.concat([causal, *blocks]), len(causal))
+        masked = [self.lm.mask_token_id or 0] * (d - 1)
+        token_ids, rows = text[first:last], [masks.causal_rows(first, last - first)]
+        for i in range(len(self._draft) + 1):
+            token_ids += [text[t - 1 + i], *masked]
+            rows.append(masks.block_rows(t - 1 + i, d, i))
+        return Plan(token_ids, masks.concat(rows), last - first)
 
-    def decide(self, plan: Plan, hidden: Tensor) -> Decision:
-        """Candidates and what is accepted of them, from the hidden states (n, hidden) of the planned rows."""
-        d, drafted = self.block_size, len(self._draft)
-        branches = hidden[-d * (drafted + 1) :].view(drafted + 1, d, -1)  # (branches, D, hidden)
-        if self.config.algorithm != "self_speculative":
-            p, ids = self._choose(branches[0], torch.arange(d, device=hidden.device))
-            block = guesses(p, ids, self.config.algorithm)
-            n = 1 if d == 1 else count_accepted([g.confidence for g in block], self.config.threshold)
-            return Decision(block, n, ids, [], ids[:0])
-        # Branch i's first row predicts the token after draft[:i]; a drafted token holds while the branch before it,
-        # itself holding, predicts it. Decided on the device, so that all candidates come over in one transfer.
-        p_first, first = self._choose(branches[:, 0], torch.arange(drafted + 1, device=hidden.device))
-        held = (first[:drafted] == plan.token_ids[plan.causal - drafted : plan.causal]).cumprod(0).sum()  # () int64
-        p_rest, rest = self._choose(
-            branches.index_select(0, held[None])[0, 1:], held + torch.arange(1, d, device=hidden.device)
-        )
-        told = guesses(torch.cat([p_first, p_rest]), torch.cat([first, rest]), self.config.algorithm)
-        firsts, draft = told[: drafted + 1], told[drafted + 1 :]
+    def verify(self, firsts: list[Guess], draft: list[Guess]) -> Decision:
+        """Self-speculative: how many of the last draft hold, given what each branch predicts first, and the next draft.
+
+        The first candidate that no draft foretold is certain all the same: the branch before it holds.
+        """
         n = 1
-        while n <= drafted and firsts[n - 1].token_id == self._draft[n - 1].token_id:
+        while n <= len(self._draft) and firsts[n - 1].token_id == self._draft[n - 1].token_id:
             n += 1
-        return Decision((firsts[:n] + draft)[:d], n, first, draft, rest)
+        return Decision((firsts[:n] + draft)[: self.block_size], n, draft)
 
     def commit(self, plan: Plan, decision: Decision | None, seconds: float) -> Pass | None:
         """Keep the accepted candidates, cut at an end token and at the length limit; move the cache's frontier."""
@@ -212,12 +226,11 @@ class Run:
         reused = self.cache.length
         if self.config.use_cache:
             # The known tokens' causal rows, and those of the drafted tokens that held: all but the newest accepted one.
-            self.cache.keep(len(self._text) + (n - 1 if self._draft else 0) - reused)
+            known = len(self.prompt_ids) + len(self.token_ids)
+            self.cache.keep(known + (n - 1 if self._draft else 0) - reused)
         candidates, verified = self._candidates(decision.block), self._draft
         self._answer.extend(ids[:n])
         self._draft = self._candidates(decision.draft)
-        self._draft_ids = decision.draft_ids
-        self._text = torch.cat([self._text, decision.ids[:n]])
         self.token_ids += ids[:n]
         (rows, before), self._prefilled = self._prefilled, (0, 0.0)
         done = Pass(
@@ -251,13 +264,12 @@ class Run:
             versions=self.lm.versions,
         )
 
-    def _choose(self, hidden: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
-        """Filtered distributions (n, V) and candidates (n,) for the answer's next places plus `offsets`, int64 (n,)."""
-        p = filtered_distribution(self.lm.transformer.logits(hidden), self.config)
+    def noise_at(self, place: Tensor | int, count: int) -> Tensor | None:
+        """Noise (count, V) for the places from `place` beyond the answer on; None where nothing is sampled."""
         if self._noise is None:
-            return p, choose(p, None)
+            return None
         noise = self._noise.at(len(self.token_ids), 2 * self.block_size)  # the farthest place of any algorithm
-        return p, choose(p, noise[offsets])
+        return noise[place + torch.arange(count, device=noise.device)]
 
     def _candidates(self, block: list[Guess]) -> list[Candidate]:
         """Give guesses that continue the accepted answer their texts."""
@@ -276,12 +288,3 @@ class Run:
             )
             for g, piece in zip(block, pieces, strict=True)
         ]
-
-
-def _attention_bias(run: Run, plan: Plan) -> Tensor:
-    """Added to one run's scores: each row sees the cache, and of the pass's rows what the rule says."""
-    among = masks.attention_mask(plan.rows, run.lm.causal_attn)  # (n, n)
-    hidden = torch.zeros(among.shape, dtype=run.lm.dtype, device=among.device).masked_fill(~among, -torch.inf)
-    cached = hidden.new_zeros(len(plan.rows), run.cache.length)
-    shape = run.lm.transformer.shape
-    return torch.cat([cached, hidden], dim=1).repeat(shape.query_heads // shape.kv_heads, 1)

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from sdlm_core.cache import KVCache
+from sdlm_core.cache import CachePool
 from sdlm_core.config import DecodeConfig
 from sdlm_core.errors import SDLMError
 from sdlm_core.model import Transformer
@@ -51,10 +51,10 @@ class LanguageModel:
         """Tokens that prompt and answer may have together."""
         return self.transformer.shape.context
 
-    def new_cache(self) -> KVCache:
-        """An empty KV cache for one run."""
+    def new_pool(self) -> CachePool:
+        """KV caches for runs that are decoded together, or for one."""
         devices = [layer.input_norm.device for layer in self.transformer.layers]
-        return KVCache(self.transformer.shape.kv_heads, self.transformer.shape.head_dim, devices, self.dtype)
+        return CachePool(self.transformer.shape.kv_heads, self.transformer.shape.head_dim, devices, self.dtype)
 
     def check_block_size(self, config: DecodeConfig) -> int:
         """D for a run with `config`. SDLMError where this model cannot decode so."""

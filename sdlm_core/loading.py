@@ -6,7 +6,6 @@ config names remote code that we have no need of); and an adapter folder as `pyt
 
 from __future__ import annotations
 
-import functools
 import json
 import logging
 from collections.abc import Iterable
@@ -15,14 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
+from safetensors import SafetensorError
 from torch import nn
 from transformers.utils import logging as transformers_logging
 
 from sdlm_core import builtin
 from sdlm_core.adapter import merge_adapter
 from sdlm_core.errors import SDLMError
+from sdlm_core.heap import keep_freed_memory
 from sdlm_core.language_model import LanguageModel
+from sdlm_core.linear import linear
+from sdlm_core.memory import check_fits, give_back, is_out_of_memory
 from sdlm_core.model import ARCHITECTURES, Layer, Linear, Shape, Transformer
 
 log = logging.getLogger(__name__)
@@ -60,6 +62,8 @@ def load_model(
         raise SDLMError(f"Unknown quantization {quantization!r}. Choose {', '.join(QUANTIZATIONS)}, or leave it out.")
     model, tokenizer, source = load_transformers(name, device, dtype, quantization)
     transformer = build_transformer(model)
+    if transformer.embedding.device.type == "cpu":
+        keep_freed_memory()
     return LanguageModel(
         name=name,
         transformer=transformer,
@@ -81,26 +85,34 @@ def load_transformers(
     """transformers' model with an adapter merged in, tokenizer, and where they came from; arguments as `load_model`."""
     target, precision = pick_device(device), pick_dtype(dtype, device)
     transformers_logging.set_verbosity_error()
+    source = find_source(name, weights=False)
+    if source.adapter and quantization:
+        raise SDLMError(f"{name!r} is an adapter, which is merged into full weights. Load it without quantization.")
+    spread = device == "auto" and target.type == "cuda" and torch.cuda.device_count() > 1
+    if target.type == "cuda":
+        used = range(torch.cuda.device_count()) if spread else [target.index or 0]
+        devices = [torch.device("cuda", i) for i in used]
+    else:
+        devices = [target]
+    config = transformers_config(source)
+    check_fits(name, config, devices, precision, quantization, adapter=source.adapter is not None)
     source = find_source(name)
     how = f"{target} in {str(precision).removeprefix('torch.')}{f', {quantization}' if quantization else ''}"
     log.info("Loading %s on %s …", name, how)
-    spread = device == "auto" and target.type == "cuda" and torch.cuda.device_count() > 1
     model, tokenizer = load_checkpoint(source.weights, source.config, target, precision, quantization, spread)
     if source.adapter:
-        if quantization:
-            raise SDLMError(f"{name!r} is an adapter, which is merged into full weights. Load it without quantization.")
         merge_adapter(model, source.adapter)
     return model, tokenizer, source
 
 
-def find_source(name: str) -> Source:
-    """Resolve a name to folders, fetching what is not there yet."""
-    folder = builtin.ensure_adapter() if name == "builtin" else find_folder(name)
+def find_source(name: str, weights: bool = True) -> Source:
+    """Resolve a name to folders, fetching what is not there yet; from the hub, `weights` only if wanted."""
+    folder = builtin.ensure_adapter() if name == "builtin" else find_folder(name, weights)
     if (folder / "adapter_config.json").exists():
         facts = read_json(folder / SDLM_CONFIG)
         base = facts.get("base", BUILTIN_BASE)
-        weights = builtin.ensure_base() if base == BUILTIN_BASE else find_folder(str(base))
-        return Source(name, weights, folder, read_json(weights / "config.json"), facts)
+        whole = builtin.ensure_base() if base == BUILTIN_BASE else find_folder(str(base), weights)
+        return Source(name, whole, folder, read_json(whole / "config.json"), facts)
     config = read_json(folder / "config.json")
     return Source(name, folder, None, config, config)
 
@@ -130,6 +142,7 @@ def build_transformer(model: Any) -> Transformer:
                 key_norm=attention.k_norm.weight.data if hasattr(attention, "k_norm") else None,
             )
         )
+        give_back()
     return Transformer(
         shape=Shape.of(model.config),
         embedding=model.model.embed_tokens.weight.data,
@@ -143,9 +156,7 @@ def build_transformer(model: Any) -> Transformer:
 def _linear(module: nn.Module) -> Linear:
     if type(module) is not nn.Linear:
         return module  # bitsandbytes
-    return functools.partial(
-        F.linear, weight=module.weight.data, bias=None if module.bias is None else module.bias.data
-    )
+    return linear(module.weight.data, None if module.bias is None else module.bias.data)
 
 
 def _fused(modules: list[Any]) -> Linear:
@@ -156,7 +167,37 @@ def _fused(modules: list[Any]) -> Linear:
     bias = None if modules[0].bias is None else torch.cat([m.bias.data for m in modules])
     for m in modules:
         m.weight = None  # one copy in memory, layer by layer
-    return functools.partial(F.linear, weight=weight, bias=bias)
+    return linear(weight, bias)
+
+
+def transformers_class(folder: Path, config: dict[str, Any]) -> Any:
+    """transformers' class for a checkpoint; SDLMError for one that we cannot run."""
+    import transformers
+
+    kind = config.get("model_type")
+    if kind not in ARCHITECTURES:
+        raise SDLMError(
+            f"The checkpoint {str(folder)!r} is of type {kind!r}. Supported are: {', '.join(ARCHITECTURES)}."
+        )
+    if config.get("use_sliding_window"):
+        raise SDLMError(f"The checkpoint {str(folder)!r} uses sliding-window attention, which is not supported.")
+    # The class is named here rather than looked up, so that an `auto_map` to remote code is never followed.
+    return {
+        "llama": transformers.LlamaForCausalLM,
+        "qwen2": transformers.Qwen2ForCausalLM,
+        "qwen3": transformers.Qwen3ForCausalLM,
+    }[kind]
+
+
+def transformers_config(source: Source) -> Any:
+    """transformers' config of a checkpoint, which knows the defaults of what config.json leaves out."""
+    try:
+        return transformers_class(source.weights, source.config).config_class.from_dict(source.config)
+    except SDLMError:
+        raise
+    except Exception as error:  # transformers raises several kinds for entries that are missing or make no sense
+        path = str(source.weights / "config.json")
+        raise SDLMError(f"transformers does not understand {path!r}: {first_line(error)}") from error
 
 
 def load_checkpoint(
@@ -170,19 +211,7 @@ def load_checkpoint(
     """transformers' model and tokenizer from a folder of safetensors, by its own classes."""
     import transformers
 
-    kind = config.get("model_type")
-    if kind not in ARCHITECTURES:
-        raise SDLMError(
-            f"The checkpoint {str(folder)!r} is of type {kind!r}. Supported are: {', '.join(ARCHITECTURES)}."
-        )
-    if config.get("use_sliding_window"):
-        raise SDLMError(f"The checkpoint {str(folder)!r} uses sliding-window attention, which is not supported.")
-    # The class is named here rather than looked up, so that an `auto_map` to remote code is never followed.
-    model_class = {
-        "llama": transformers.LlamaForCausalLM,
-        "qwen2": transformers.Qwen2ForCausalLM,
-        "qwen3": transformers.Qwen3ForCausalLM,
-    }[kind]
+    model_class = transformers_class(folder, config)
     options: dict[str, Any] = {
         "dtype": dtype,
         "use_safetensors": True,
@@ -204,8 +233,8 @@ def load_checkpoint(
     try:
         model = model_class.from_pretrained(folder, **options)
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
-        if isinstance(error, torch.OutOfMemoryError):
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+        if is_out_of_memory(error):
             raise SDLMError(
                 f"{str(folder)!r} does not fit into the memory of {device}. Use quantization='nf4', or a smaller model."
             ) from error
@@ -213,8 +242,8 @@ def load_checkpoint(
     return model.eval().requires_grad_(False), tokenizer
 
 
-def find_folder(name: str) -> Path:
-    """A local folder as it is; a hub id as its folder in the hub's cache, downloaded if need be."""
+def find_folder(name: str, weights: bool = True) -> Path:
+    """A local folder as it is; a hub id as its folder in the hub's cache, fetched if need be, `weights` if wanted."""
     path = Path(name).expanduser()
     if path.is_dir():
         if not (path / "config.json").exists() and not (path / "adapter_config.json").exists():
@@ -231,7 +260,7 @@ def find_folder(name: str) -> Path:
         )
     from huggingface_hub import snapshot_download
 
-    patterns = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
+    patterns = ["*.json", "*.txt", "*.model", "*.jinja"] + ["*.safetensors"] * weights
     try:
         return Path(snapshot_download(name, allow_patterns=patterns))
     except Exception as error:  # the hub's client raises a dozen kinds, and each means the same to the user

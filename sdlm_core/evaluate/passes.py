@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 
 import torch
 
-from sdlm_core.candidates import choose, filtered_distribution
-from sdlm_core.decoding import Run, forward_rows
+from sdlm_core.candidates import choose, entropies, filtered_distribution
+from sdlm_core.decoding import Run
+from sdlm_core.forward import forward_rows
 
 
 @dataclass(frozen=True)
@@ -51,20 +52,14 @@ class Reader(Run):
 
     def extend(self, answer: Sequence[int]) -> None:
         """Take the answer so far, which begins with the tokens known before."""
-        new = list(answer[len(self.token_ids) :])
-        self.token_ids += new
-        self._text = torch.cat([self._text, torch.tensor(new, dtype=self._text.dtype, device=self._text.device)])
+        self.token_ids = list(answer)
 
     def copy_cache(self, other: Reader) -> None:
         """Take over what `other` has read of the text that both begin with, before the first pass."""
         answer = zip(self.token_ids, other.token_ids, strict=False)
         shared = len(self.prompt_ids) + next((i for i, (a, b) in enumerate(answer) if a != b), len(self.token_ids))
-        rows = min(shared, other.cache.length, len(self._text) - 1)
-        self.cache.reserve(rows)
-        for mine, theirs in ((self.cache.keys, other.cache.keys), (self.cache.values, other.cache.values)):
-            for target, source in zip(mine, theirs, strict=True):
-                target[:, :rows] = source[:, :rows]
-        self.cache.keep(rows)
+        known = len(self.prompt_ids) + len(self.token_ids)
+        self.cache.copy(other.cache, min(shared, other.cache.length, known - 1))
 
 
 @torch.inference_mode()
@@ -75,14 +70,14 @@ def read_blocks(readers: Sequence[Reader]) -> list[Block]:
     while any(plan.prefill for plan in plans):  # long prompts come in chunks
         for reader, plan in zip(readers, plans, strict=True):
             if plan.prefill:
-                forward_rows([reader], [plan])
+                forward_rows(reader.lm, [reader.cache], [plan])
                 reader.cache.keep(plan.causal)
         plans = [reader.plan() for reader in readers]
-    hidden = torch.cat([h[-d:] for h in forward_rows(readers, plans)])  # (readers * D, hidden)
+    lm, config = readers[0].lm, readers[0].config
+    hidden = torch.cat([h[-d:] for h in forward_rows(lm, [r.cache for r in readers], plans)])  # (readers * D, hidden)
     for reader in readers:
         if reader.config.use_cache:
-            reader.cache.keep(len(reader._text) - reader.cache.length)
-    lm, config = readers[0].lm, readers[0].config
+            reader.cache.keep(len(reader.prompt_ids) + len(reader.token_ids) - reader.cache.length)
     p = filtered_distribution(lm.transformer.logits(hidden), config)  # (readers * D, V)
     noise = None
     if config.temperature > 0:
@@ -90,7 +85,7 @@ def read_blocks(readers: Sequence[Reader]) -> list[Block]:
         noise = torch.cat(rows)
     ids = choose(p, noise)
     probability = p.gather(-1, ids[:, None])[:, 0]
-    entropy = torch.special.entr(p).sum(dim=-1)
+    entropy = entropies(p)
     certainty = (1 - entropy / math.log(p.shape[-1])).clamp(torch.finfo(torch.float32).tiny, 1)
     # float32 by its shortest decimal form, as the decoder reports it: 0.9, not 0.8999999761581421
     table = [

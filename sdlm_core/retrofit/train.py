@@ -6,7 +6,6 @@ layers are computed (lean, attention); it decides what is trained, at which rate
 
 from __future__ import annotations
 
-import ctypes
 import json
 import logging
 import math
@@ -26,6 +25,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from sdlm_core.errors import SDLMError
+from sdlm_core.heap import keep_freed_memory
 from sdlm_core.loading import fast_dtype
 from sdlm_core.model import ARCHITECTURES
 from sdlm_core.retrofit import output
@@ -95,7 +95,8 @@ class RetrofitConfig:
 def retrofit(config: RetrofitConfig) -> Path:
     """Train as `config` says and return the output folder, which holds the best state by held-out loss."""
     config.check()
-    reserve_heap()
+    torch.set_flush_denormal(True)
+    keep_freed_memory()
     accelerator = Accelerator(cpu=not torch.cuda.is_available())
     folder = Path(config.output)
     folder.mkdir(parents=True, exist_ok=True)
@@ -365,20 +366,3 @@ class StopOnSignal:
 
     def _ask(self, number: int, frame: Any) -> None:
         self.asked = True
-
-
-def reserve_heap() -> None:
-    """Tell glibc to keep freed memory. Otherwise every large temporary is mapped and page-faulted anew: on a CPU that
-    costs a third of a training step. With several workers a preloaded jemalloc does better still
-    (MALLOC_CONF=dirty_decay_ms:4000,muzzy_decay_ms:4000; one that never gives memory back grows without bound).
-    Elsewhere than on glibc nothing happens."""
-    torch.set_flush_denormal(True)
-    try:
-        mallopt = ctypes.CDLL("libc.so.6").mallopt
-    except (OSError, AttributeError):
-        return
-    trim_threshold, top_pad, mmap_threshold, arena_max = -1, -2, -3, -8  # malloc.h
-    mallopt(arena_max, 1)  # only the main arena may grow large
-    mallopt(mmap_threshold, 1 << 30)
-    mallopt(trim_threshold, (1 << 31) - 1)
-    mallopt(top_pad, 256 << 20)

@@ -288,12 +288,12 @@ class Bench:
 
     def _forward_only(self, run: Run) -> Callable[[], object]:
         """The pass's forward and head, without planning, deciding and recording."""
-        from sdlm_core.decoding import forward_rows
+        from sdlm_core.forward import forward_rows
 
         plan = run.plan()
 
         def job() -> object:
-            hidden = forward_rows([run], [plan])[0]
+            hidden = forward_rows(self.lm, [run.cache], [plan])[0]
             return self.lm.transformer.logits(hidden[-self.d :])
 
         return job

@@ -21,6 +21,7 @@ from sdlm_core.config import DecodeConfig
 from sdlm_core.decoding import PREFILL_ROWS, Run, advance
 from sdlm_core.errors import SDLMError
 from sdlm_core.language_model import LanguageModel, Prompt
+from sdlm_core.memory import cache_bytes, free_bytes, gigabytes, is_out_of_memory, run_rows
 from sdlm_core.trace import Pass, Trace
 
 log = logging.getLogger(__name__)
@@ -36,11 +37,14 @@ class EngineFull(SDLMError):
 class Ticket:
     """A run's place in the engine. Iterate over it for its passes, or `take` them; leaving the loop gives it back.
 
-    run: the run; read it freely, but only the engine moves it.
+    run:  the run; read it freely, but only the engine moves it.
+    rows: of the KV cache, as many as it may come to fill.
     """
 
     def __init__(self, engine: Engine, run: Run, on_news: Callable[[], None] | None = None) -> None:
         self.run = run
+        speculative = run.config.algorithm == "self_speculative"
+        self.rows = run_rows(len(run.prompt_ids), run.max_new_tokens, run.block_size, speculative)
         self._engine = engine
         self._on_news = on_news
         self._told: queue.SimpleQueue[Pass | Exception | None] = queue.SimpleQueue()
@@ -94,6 +98,7 @@ class Ticket:
         self._notify()
 
     def _end(self, error: Exception | None = None) -> None:
+        self.run.leave()
         self._deliver()
         self._told.put(error)
         self._notify()
@@ -112,13 +117,25 @@ class Engine:
     max_runs:     runs in one forward pass; the next in line joins when one ends.
     max_waiting:  length of the line; beyond it `submit` raises EngineFull.
     prefill_rows: longest chunk of a prompt read in one pass.
+    cache_budget: bytes that the KV caches of the runs decoding may come to take together. None: what is free on the
+                  model's devices now, less a tenth for the passes themselves; no limit where that is not known.
     """
 
     def __init__(
-        self, lm: LanguageModel, max_runs: int = 16, max_waiting: int = 64, prefill_rows: int = PREFILL_ROWS
+        self,
+        lm: LanguageModel,
+        max_runs: int = 16,
+        max_waiting: int = 64,
+        prefill_rows: int = PREFILL_ROWS,
+        cache_budget: int | None = None,
     ) -> None:
         self.lm = lm
+        if cache_budget is None:
+            free = free_bytes(layer.input_norm.device for layer in lm.transformer.layers)
+            cache_budget = None if free is None else free * 9 // 10
+        self.cache_budget = cache_budget
         self.max_runs, self.max_waiting, self.prefill_rows = max_runs, max_waiting, prefill_rows
+        self._pool = lm.new_pool()
         self._waiting: list[Ticket] = []
         self._running: list[Ticket] = []
         self._calls: list[Call] = []
@@ -130,12 +147,19 @@ class Engine:
     def submit(
         self, prompt: Prompt, config: DecodeConfig | None = None, on_news: Callable[[], None] | None = None
     ) -> Ticket:
-        """Queue a run. Raises SDLMError for a prompt or config that cannot be run, EngineFull when the line is full.
+        """Queue a run. Raises SDLMError for one that cannot be run or never fits, EngineFull when the line is full.
 
         on_news is called on the engine's thread whenever there is something to `take`, and when the line has moved; it
         must return at once.
         """
-        ticket = Ticket(self, Run(self.lm, prompt, config), on_news)
+        ticket = Ticket(self, Run(self.lm, prompt, config, self._pool), on_news)
+        alone = cache_bytes(self.lm.transformer.shape, ticket.rows, self.lm.dtype)
+        if self.cache_budget is not None and alone > self.cache_budget:
+            raise SDLMError(
+                f"A prompt of {len(ticket.run.prompt_ids):,} tokens with an answer of up to "
+                f"{ticket.run.max_new_tokens:,} needs {gigabytes(alone)} of memory, but there is "
+                f"{gigabytes(self.cache_budget)} for all runs together. Shorten the prompt, or lower max_new_tokens."
+            )
         with self._change:
             if self._closed:
                 raise SDLMError("The engine is closed.")
@@ -196,6 +220,19 @@ class Engine:
     # -- the engine's thread ------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
+        try:
+            self._passes()
+        except BaseException as error:  # a mistake of ours, outside any run: nobody may wait for a thread that is gone
+            log.critical("The engine stopped", exc_info=error)
+            with self._change:
+                self._closed = True
+                for ticket in self._running + self._waiting:
+                    ticket._end(SDLMError("The engine stopped; the server has to be started anew. Its log says why."))
+                for _, future in self._calls:
+                    future.cancel()
+                self._running, self._waiting, self._calls = [], [], []
+
+    def _passes(self) -> None:
         while (work := self._next_work()) is not None:
             batch, calls = work
             for call, _ in calls:
@@ -223,7 +260,7 @@ class Engine:
                         future.cancel()
                     self._running, self._waiting, self._calls = [], [], []
                     return None
-                joining = self._waiting[: self.max_runs - len(self._running)]
+                joining = self._admitted()
                 self._running += joining
                 del self._waiting[: len(joining)]
                 if joining:
@@ -234,8 +271,31 @@ class Engine:
                     return list(self._running), calls
                 self._change.wait()
 
+    def _admitted(self) -> list[Ticket]:
+        """Who of the line may join now. Nobody overtakes, so a long run waits no longer for those who came after it."""
+        admitted: list[Ticket] = []
+        for ticket in self._waiting[: self.max_runs - len(self._running)]:
+            if not self._fit([*self._running, *admitted, ticket]):
+                if self._running or admitted:
+                    break
+                self._pool.clear()  # it had grown for others; `submit` has seen that this run alone fits
+            admitted.append(ticket)
+        return admitted
+
+    def _fit(self, tickets: list[Ticket]) -> bool:
+        """Whether the pool, which has a slot of the longest's length for each run, stays within the budget."""
+        if self.cache_budget is None:
+            return True
+        rows = max(self._pool.capacity, *(ticket.rows for ticket in tickets))
+        runs = max(self._pool.slots, len(tickets))
+        return cache_bytes(self.lm.transformer.shape, rows, self.lm.dtype, runs) <= self.cache_budget
+
     def _after_failure(self, batch: list[Ticket], error: Exception) -> None:
         """A pass of several runs failed: try each alone, so that only the one at fault ends, out of memory included."""
+        if is_out_of_memory(error):
+            error.__traceback__ = None  # its frames hold the tensors of the pass that failed
+            with contextlib.suppress(Exception):
+                torch.cuda.empty_cache()
         if len(batch) > 1:
             log.warning("A pass of %d runs failed (%s); trying each alone.", len(batch), error)
             for ticket in batch:
@@ -245,9 +305,7 @@ class Engine:
                     except Exception as own:
                         self._after_failure([ticket], own)
             return
-        if isinstance(error, torch.OutOfMemoryError):
-            with contextlib.suppress(Exception):
-                torch.cuda.empty_cache()
+        if is_out_of_memory(error):
             error = SDLMError("There was not enough memory for this run. Use a shorter prompt, or try again later.")
         else:
             log.error("A run failed", exc_info=error)

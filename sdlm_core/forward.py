@@ -1,0 +1,132 @@
+"""One forward pass over the rows of several runs: a plan a run in, hidden states a run out.
+
+Every row goes through the matrices together. In attention each run sees its own slot of the cache: runs of few rows
+that share a pool are padded to one length and attended to in one call, since a call costs more than they do; a prompt
+being read, or a run alone, attends for itself. It knows nothing of what the rows mean or what becomes of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sdlm_core import masks
+from sdlm_core.cache import CachePool, KVCache
+from sdlm_core.language_model import LanguageModel
+from sdlm_core.model import attend_rows, attention
+
+SHARED_ROWS = 32  # a run of more rows in a pass attends for itself
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The rows of one run's next pass: causal rows (new known tokens, then the draft), then one block a branch.
+
+    With prefill, they are a chunk of the prompt that is read ahead of the first pass, and nothing is decided.
+    """
+
+    token_ids: list[int]  # (n,)
+    rows: masks.Rows  # (n,), on the host
+    causal: int  # number of causal rows
+    prefill: bool = False
+
+
+def forward_rows(lm: LanguageModel, caches: Sequence[KVCache], plans: Sequence[Plan]) -> list[Tensor]:
+    """Each run's hidden states (n, hidden) of its planned rows, from one forward pass over the rows of all.
+
+    Their keys and values lie beyond the caches' frontiers, for `KVCache.keep` to take.
+    """
+    sizes = [len(plan.rows) for plan in plans]
+    for cache, n in zip(caches, sizes, strict=True):
+        cache.reserve(n)
+    together, alone = _groups(caches, sizes)
+    starts = [sum(sizes[:i]) for i in range(len(sizes))]
+    shared = [
+        _Shared(lm, [caches[i] for i in own], [plans[i] for i in own], [starts[i] for i in own]) for own in together
+    ]
+    biases = {i: _bias(lm, caches[i], plans[i]) for i in alone}
+
+    def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        if len(sizes) == 1:
+            return attend_rows(q, *caches[0].write(layer, k, v), biases[0].to(q.device))
+        out = q.new_empty(q.shape[0], q.shape[1] * q.shape[2])
+        for i in alone:
+            own = slice(starts[i], starts[i] + sizes[i])
+            out[own] = attend_rows(q[own], *caches[i].write(layer, k[own], v[own]), biases[i].to(q.device))
+        for group in shared:
+            group.attend(layer, q, k, v, out)
+        return out
+
+    token_ids = torch.tensor([token_id for plan in plans for token_id in plan.token_ids], device=lm.device)
+    positions = torch.cat([plan.rows.position for plan in plans]).to(lm.device)
+    return list(lm.transformer.forward(token_ids, positions, attend).split(sizes))
+
+
+def _groups(caches: Sequence[KVCache], sizes: Sequence[int]) -> tuple[list[list[int]], list[int]]:
+    """Which runs attend together, and which for themselves: together are those of one pool, with few rows."""
+    pools: dict[int, list[int]] = {}
+    for i, (cache, n) in enumerate(zip(caches, sizes, strict=True)):
+        if n <= SHARED_ROWS:
+            pools.setdefault(id(cache.pool), []).append(i)
+    together = [own for own in pools.values() if len(own) > 1]
+    among = {i for own in together for i in own}
+    return together, [i for i in range(len(sizes)) if i not in among]
+
+
+def _bias(lm: LanguageModel, cache: KVCache, plan: Plan) -> Tensor:
+    """Added to one run's scores, (G · n, length + n): a row sees the cache, and of the pass what the rule says."""
+    among = masks.attention_mask(plan.rows, lm.causal_attn)
+    hidden = torch.zeros(among.shape, dtype=lm.dtype).masked_fill(~among, -torch.inf)
+    whole = torch.cat([hidden.new_zeros(len(plan.rows), cache.length), hidden], dim=1).to(lm.device)
+    return whole.repeat(_group(lm), 1)
+
+
+def _group(lm: LanguageModel) -> int:
+    return lm.transformer.shape.query_heads // lm.transformer.shape.kv_heads
+
+
+class _Shared:
+    """Runs of one pool in one attention call: all slots in use, each padded to the rows of the longest, R, and to the
+    longest text, M. A slot that has no row here is padding altogether, and so costs little."""
+
+    def __init__(
+        self, lm: LanguageModel, caches: Sequence[KVCache], plans: Sequence[Plan], starts: Sequence[int]
+    ) -> None:
+        self.pool: CachePool = caches[0].pool
+        self.group = _group(lm)
+        self.slots = max(cache.slot for cache in caches) + 1
+        sizes = [len(plan.rows) for plan in plans]
+        self.rows = max(sizes)
+        self.length = max(cache.length + n for cache, n in zip(caches, sizes, strict=True))
+        bias = torch.full((self.slots, self.rows, self.length), -torch.inf, dtype=lm.dtype)
+        bias[:, :, 0] = 0  # a padding row sees something, or its softmax would not be a number
+        gather = torch.zeros(self.slots, self.rows, dtype=torch.int64)
+        coordinates: list[tuple[int, int, int, int]] = []  # slot, place in it, place in the padding, row of the pass
+        for cache, plan, start, n in zip(caches, plans, starts, sizes, strict=True):
+            s, t = cache.slot, cache.length
+            among = masks.attention_mask(plan.rows, lm.causal_attn)
+            bias[s, :n, :t] = 0
+            bias[s, :n, t : t + n] = torch.zeros(n, n, dtype=lm.dtype).masked_fill(~among, -torch.inf)
+            gather[s, :n] = torch.arange(start, start + n)
+            coordinates += [(s, t + i, i, start + i) for i in range(n)]
+        self.bias = bias[:, None].repeat(1, 1, self.group, 1).to(lm.device)  # (B, 1, G · R, M)
+        self.gather = gather.to(lm.device)
+        self.slot, self.place, self.index, self.source = torch.tensor(coordinates).t().contiguous().to(lm.device)
+
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, out: Tensor) -> None:
+        """Write this layer's k, v (N, Hkv, dh) to the pool and the attention of q (N, Hq, dh) to out (N, Hq · dh)."""
+        kv_heads, head_dim = k.shape[1], k.shape[2]
+        slot, place, index, source = (x.to(q.device) for x in (self.slot, self.place, self.index, self.source))
+        keys, values = self.pool.keys[layer], self.pool.values[layer]
+        keys[slot, :, place] = k[source]
+        values[slot, :, place] = v[source]
+        padded = q[self.gather.to(q.device)].unflatten(2, (kv_heads, self.group))  # (B, R, Hkv, G, dh)
+        padded = padded.permute(0, 2, 3, 1, 4).reshape(self.slots, kv_heads, self.group * self.rows, head_dim)
+        known_keys, known_values = (x[: self.slots, :, : self.length] for x in (keys, values))
+        mixed = attention(padded, known_keys, known_values, self.bias.to(q.device)).unflatten(
+            2, (self.group, self.rows)
+        )  # (B, Hkv, G, R, dh)
+        out[source] = mixed.permute(0, 3, 1, 2, 4)[slot, index].flatten(1)
