@@ -8,9 +8,13 @@ pass. Runs that are decoded together lie in one pool, so that one attention call
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from sdlm_core.fixed import FixedForward
 
 INITIAL_ROWS = 256
 
@@ -20,6 +24,7 @@ class CachePool:
 
     keys[i], values[i]: layer i's buffers, (slots, Hkv, capacity, dh), on that layer's device. The runs lie in the first
     `len(caches)` slots without a gap. Slots and capacity grow by doubling; version counts how often they did.
+    fixed: the pass at fixed shapes over these buffers, where that pays.
     """
 
     def __init__(
@@ -29,6 +34,7 @@ class CachePool:
         self.keys = [torch.empty(slots, kv_heads, 0, head_dim, dtype=dtype, device=d) for d in devices]
         self.values = [torch.empty_like(k) for k in self.keys]
         self.caches: list[KVCache] = []
+        self.fixed: FixedForward | None = None
 
     def join(self) -> KVCache:
         """An empty cache for one more run."""

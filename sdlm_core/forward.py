@@ -15,6 +15,7 @@ from torch import Tensor
 
 from sdlm_core import masks
 from sdlm_core.cache import CachePool, KVCache
+from sdlm_core.fixed import MOST_ROWS
 from sdlm_core.language_model import LanguageModel
 from sdlm_core.model import attend_rows, attention
 
@@ -42,6 +43,30 @@ def forward_rows(lm: LanguageModel, caches: Sequence[KVCache], plans: Sequence[P
     sizes = [len(plan.rows) for plan in plans]
     for cache, n in zip(caches, sizes, strict=True):
         cache.reserve(n)
+    fixed = caches[0].pool.fixed
+    if fixed is None:
+        return _flat(lm, caches, plans)
+    # First the runs of few rows: their padding writes beyond every frontier, where a prompt's rows are to come.
+    short = [i for i, n in enumerate(sizes) if n <= MOST_ROWS]
+    long = [i for i, n in enumerate(sizes) if n > MOST_ROWS]
+    out: dict[int, Tensor] = {}
+    if short:
+        tables = [_table(plans[i]) for i in short]
+        out.update(zip(short, fixed.hidden([caches[i] for i in short], tables), strict=True))
+    if long:
+        out.update(zip(long, _flat(lm, [caches[i] for i in long], [plans[i] for i in long]), strict=True))
+    return [out[i] for i in range(len(sizes))]
+
+
+def _table(plan: Plan) -> Tensor:
+    """(4, n) int64: token, position, block and horizon of the plan's rows."""
+    rows = plan.rows
+    return torch.stack([torch.tensor(plan.token_ids), rows.position, rows.block, rows.horizon])
+
+
+def _flat(lm: LanguageModel, caches: Sequence[KVCache], plans: Sequence[Plan]) -> list[Tensor]:
+    """The pass over just these rows, whatever their number."""
+    sizes = [len(plan.rows) for plan in plans]
     together, alone = _groups(caches, sizes)
     starts = [sum(sizes[:i]) for i in range(len(sizes))]
     shared = [

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from sdlm_core import fixed
 from sdlm_core.cache import CachePool
 from sdlm_core.config import DecodeConfig
 from sdlm_core.errors import SDLMError
@@ -51,10 +52,14 @@ class LanguageModel:
         """Tokens that prompt and answer may have together."""
         return self.transformer.shape.context
 
-    def new_pool(self) -> CachePool:
-        """KV caches for runs that are decoded together, or for one."""
+    def new_pool(self, lasting: bool = False) -> CachePool:
+        """KV caches for runs that are decoded together, or for one. lasting: for so many passes that on a GPU it pays
+        to capture them."""
         devices = [layer.input_norm.device for layer in self.transformer.layers]
-        return CachePool(self.transformer.shape.kv_heads, self.transformer.shape.head_dim, devices, self.dtype)
+        pool = CachePool(self.transformer.shape.kv_heads, self.transformer.shape.head_dim, devices, self.dtype)
+        if lasting and fixed.wanted(self.transformer):
+            pool.fixed = fixed.FixedForward(self.transformer, self.causal_attn, capture=True)
+        return pool
 
     def check_block_size(self, config: DecodeConfig) -> int:
         """D for a run with `config`. SDLMError where this model cannot decode so."""

@@ -135,7 +135,7 @@ class Engine:
             cache_budget = None if free is None else free * 9 // 10
         self.cache_budget = cache_budget
         self.max_runs, self.max_waiting, self.prefill_rows = max_runs, max_waiting, prefill_rows
-        self._pool = lm.new_pool()
+        self._pool = lm.new_pool(lasting=True)
         self._waiting: list[Ticket] = []
         self._running: list[Ticket] = []
         self._calls: list[Call] = []

@@ -18,6 +18,7 @@ from sdlm_core import DecodeConfig, SDLMError
 from sdlm_core.decoding import Run
 from sdlm_core.memory import cache_bytes
 from sdlm_core.serve import Engine, EngineFull
+from sdlm_core.serve import engine as engine_module
 
 Load = Callable[..., sdlm_core.LanguageModel]
 
@@ -153,6 +154,45 @@ def test_joins_and_leaves_at_random_leak_nothing(engine: Engine, moves: list[tup
         list(ticket)
         assert ticket.trace().token_ids == sdlm_core.decode(engine.lm, prompt, config).token_ids
     wait_until(lambda: engine.load == (0, 0))
+
+
+def test_two_thousand_passes_of_coming_and_going_leave_nothing_behind(
+    lm: sdlm_core.LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Visitors come, leave half-way or before they begin, or stay; those who stay get what they would get alone."""
+    passes = 0
+    advance = engine_module.advance
+
+    def counted(runs: Any, rows: int) -> Any:
+        nonlocal passes
+        passes += 1
+        return advance(runs, rows)
+
+    monkeypatch.setattr(engine_module, "advance", counted)
+    draw = random.Random(5)
+    here: list[tuple[Any, Any, Any]] = []
+    stayed = 0
+    with Engine(lm, max_runs=6, max_waiting=4, prefill_rows=16) as engine:
+        while passes < 2000:
+            prompt, config = some_jobs(1, seed=draw.randrange(10**6))[0]
+            try:
+                here.append((engine.submit(prompt, config), prompt, config))
+            except EngineFull:
+                ticket, prompt, config = here.pop(draw.randrange(len(here)))
+                if draw.random() < 0.5:
+                    ticket.cancel()
+                else:
+                    list(ticket)
+                    stayed += 1
+                    assert ticket.trace().finish_reason in ("eos", "length")
+                    if stayed % 10 == 0:
+                        assert ticket.trace().token_ids == sdlm_core.decode(lm, prompt, config).token_ids
+        for ticket, _, _ in here:
+            ticket.cancel()
+        wait_until(lambda: engine.load == (0, 0))
+        assert engine._pool.caches == []
+        assert engine.decode([5, 6], DecodeConfig(max_new_tokens=2)).token_ids
+    assert stayed > 20
 
 
 def test_take_gives_what_came_without_waiting(engine: Engine) -> None:

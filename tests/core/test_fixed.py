@@ -1,0 +1,95 @@
+"""The pass at fixed shapes, which a GPU replays as a graph, computes what the flexible one does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+import sdlm_core
+from sdlm_core import DecodeConfig
+from sdlm_core.cache import CachePool
+from sdlm_core.decoding import Run, advance
+from sdlm_core.fixed import FixedForward, wanted
+
+Load = Callable[..., sdlm_core.LanguageModel]
+
+
+def fixed_pool(lm: sdlm_core.LanguageModel) -> CachePool:
+    pool = lm.new_pool()
+    pool.fixed = FixedForward(lm.transformer, lm.causal_attn, capture=False)
+    return pool
+
+
+@pytest.mark.parametrize("causal_attn", [False, True])
+@pytest.mark.parametrize("kind", ["llama", "qwen2", "qwen3"])
+def test_runs_at_fixed_shapes_are_the_runs_alone(load: Load, kind: str, causal_attn: bool) -> None:
+    """Runs of all kinds join and leave while a long prompt is read beside them; tokens and passes stay the same."""
+    lm = load(kind=kind, tied=False, causal_attn=causal_attn)
+    pool = fixed_pool(lm)
+    generator = torch.Generator().manual_seed(0)
+    jobs = []
+    for length, algorithm, size, tau in [
+        (3, "prob_conf", 4, 0.0),
+        (200, "entropy_conf", 8, 0.5),
+        (17, "self_speculative", 4, 0.0),
+        (1, "autoregressive", None, 0.0),
+        (40, "self_speculative", 8, 0.0),
+        (9, "prob_conf", 8, 1.0),
+    ]:
+        prompt = torch.randint(4, 300, (length,), generator=generator).tolist()
+        jobs.append((prompt, DecodeConfig(algorithm, size, tau, max_new_tokens=12 + length % 7)))
+    waiting = [Run(lm, prompt, config, pool) for prompt, config in jobs]
+    runs, active = list(waiting), []
+    while waiting or active:
+        active += waiting[:2]
+        del waiting[:2]
+        advance(active, prefill_rows=150)
+        for run in [run for run in active if run.finish_reason]:
+            active.remove(run)
+            run.leave()
+    for run, (prompt, config) in zip(runs, jobs, strict=True):
+        alone = sdlm_core.decode(lm, prompt, config)
+        assert run.token_ids == alone.token_ids
+        assert [p.accepted for p in run.passes] == [p.accepted for p in alone.passes]
+    assert pool.caches == []
+
+
+def placed_on(device: str) -> Any:
+    """As much of a transformer as tells where it lies."""
+    there = SimpleNamespace(device=torch.device(device))
+    return SimpleNamespace(embedding=there, layers=[SimpleNamespace(input_norm=there)])
+
+
+def test_captured_are_passes_on_one_gpu_but_not_under_zerogpu(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SPACES_ZERO_GPU", raising=False)
+    assert wanted(placed_on("cuda:0"))
+    assert not wanted(placed_on("cpu"))
+    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    assert not wanted(placed_on("cuda:0"))
+    assert load(kind="llama", tied=True).new_pool(lasting=True).fixed is None
+
+
+def test_where_capturing_fails_the_pass_is_computed_step_by_step(load: Load, caplog: pytest.LogCaptureFixture) -> None:
+    """Here there is no CUDA at all, which is as good a failure as any."""
+    lm = load(kind="llama", tied=True)
+    pool = lm.new_pool()
+    pool.fixed = FixedForward(lm.transformer, lm.causal_attn, capture=True)
+    config = DecodeConfig(block_size=4, threshold=0.2, max_new_tokens=9)
+    run = Run(lm, "hello", config, pool)
+    assert len(list(run)) == len(run.passes)
+    assert run.token_ids == sdlm_core.decode(lm, "hello", config).token_ids
+    assert "without CUDA graphs" in caplog.text
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_replayed_passes_are_the_passes(checkpoint: Callable[..., Path]) -> None:
+    lm = sdlm_core.load_model(str(checkpoint(kind="qwen2", tied=False)), device="cuda", dtype="float32")
+    config = DecodeConfig(block_size=4, threshold=0.3, max_new_tokens=40)
+    run = Run(lm, "hello", config, lm.new_pool(lasting=True))
+    assert list(run)
+    assert run.token_ids == sdlm_core.decode(lm, "hello", config).token_ids
