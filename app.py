@@ -80,6 +80,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     house.open()  # after the page, which should not wait for the model's imports
     print(f"The page is at {url}  (Ctrl+C ends it)", flush=True)
     blocks.block_thread()
+    house.close()
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from app import lab_runs, wire
 from app.lab_text import what_tau_does
 from app.plots import details, style, trade_off
 from app.runs import House
-from sdlm_core import SDLMError, builtin
+from sdlm_core import SDLMError, Trace, builtin
 from sdlm_core.evaluate.tasks import Item, load_set
 
 log = logging.getLogger(__name__)
@@ -31,6 +31,7 @@ ASSETS = Path(__file__).parent.parent / "assets"
 RULES = [("probability", "prob_conf"), ("entropy", "entropy_conf")]
 SPEEDS = [("tokens per pass", "tokens_per_pass"), ("wall clock", "wall_clock")]
 QUALITIES = [("right answers", "accuracy"), ("agreement with τ 1", "agreement"), ("log-likelihood", "log_likelihood")]
+LOOKS = [("my last answer in the Watch tab", "answer"), ("the sweep", "sweep")]
 FAMILIES = ["SDLM-3B", "SDLM-32B", "AR baselines"]
 BENCHMARKS = ["GSM8K", "MATH", "HumanEval+"]
 EMPTY: dict[str, Any] = {"cells": [], "calibration": [], "wall_clock": [], "settings": {"sets": []}}
@@ -104,8 +105,29 @@ def say(task: str, rule: str, d: int, tau: float) -> str:
     return what_tau_does(shipped(), task, rule, int(d), float(tau))
 
 
-def behind(task: str, rule: str, d: int, tau: float, results: list[lab_runs.Result]) -> tuple[Any, Any, Any, str]:
-    """Reliability, accepted lengths and the way along an answer: of the visitor's last sweep, else the shipped one."""
+def behind(
+    task: str, rule: str, d: int, tau: float, results: list[lab_runs.Result], answer: Trace | None = None
+) -> tuple[Any, Any, Any, str]:
+    """Reliability, accepted lengths, the way along an answer, and whose they are.
+
+    They come from the given answer of the chat, else from the visitor's last sweep, else from the shipped one. What is
+    right is known from τ 1 only, so an answer at another setting has no reliability and that of the sweep stays.
+    """
+    if answer is not None:
+        own = lab_runs.measure(answer, [answer], Item("your answer", ""))
+        counts = [own["accepted"].count(n) for n in range(1, answer.block_size + 1)]
+        whose = f"Your last answer: {own['label']}, {own['tokens']} tokens in {own['passes']} passes."
+        if own["judged"]:
+            trust = details.reliability(lab_runs.reliability_rows([own]))
+        else:
+            trust, _, _, where = behind(task, rule, d, tau, results)
+            whose += f" The first picture is not of it, for τ 1 says what is right. {where}"
+        return (
+            trust,
+            details.accepted_lengths(counts),
+            details.along_the_answer(own["accepted"], answer.block_size),
+            whose,
+        )
     if results:
         last = [r for r in results if r["sweep"] == results[-1]["sweep"]]
         rated = [r for r in last if r["algorithm"] in ("prob_conf", "entropy_conf")]
@@ -181,7 +203,8 @@ def build(house: House, tab: gr.Tab) -> None:
             "### Why a threshold works\nIf candidates with a confidence of 0.8 turn out right in 80 % of cases, τ "
             "says how often a kept token differs from what the model would have written one token at a time."
         )
-        source = gr.Markdown(first[3])
+        look = gr.Radio(LOOKS, value="answer", label="Look at", elem_id="lab-look")
+        source = gr.Markdown(first[3], elem_id="lab-source")
         with gr.Row():
             with gr.Column(min_width=320):
                 gr.Markdown("**Is it as sure as it is right?** The first candidate is τ 1's own choice and left out.")
@@ -194,18 +217,38 @@ def build(house: House, tab: gr.Tab) -> None:
         gr.Markdown("### How it was trained\nLoss at each position in the block; the further ahead, the harder.")
         gr.Plot(details.training_loss(training_log(), published()), show_label=False, container=False)
 
-    tab.select(None, None, None, js=RESIZE, api_visibility="private")  # plots drawn while hidden have no width
     view = [task, rule, d, speed, quality, families, benchmark, tau, results]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
+    def look_behind(
+        request: gr.Request, task: str, rule: str, d: int, tau: float, results: list[lab_runs.Result], wanted: str
+    ) -> tuple[Any, Any, Any, str]:
+        """`behind` for what the visitor wants to look at."""
+        answer = lab_runs.last_answer(house, wire.owner_of(request)) if wanted == "answer" else None
+        trust, lengths, along, where = behind(task, rule, d, tau, results, answer)
+        if wanted == "answer" and answer is None:
+            where += " Ask something in the Watch tab to see your answer here."
+        return trust, lengths, along, where
+
+    pictures: dict[str, Any] = {
+        "fn": look_behind,
+        "inputs": [task, rule, d, tau, results, look],
+        "outputs": [trust, lengths, along, source],
+        "queue": False,
+        **quiet,
+    }
+    tab.select(None, None, None, js=RESIZE, api_visibility="private")  # plots drawn while hidden have no width
+    tab.select(**pictures)  # there may be a new answer
+    look.change(**pictures)
     for control in (task, rule, d, speed, quality, families, benchmark):
         control.change(draw, view, plot, queue=False, **quiet)
     for control in (task, rule, d):
         control.change(say, [task, rule, d, tau], sentence, queue=False, **quiet)
-        control.change(behind, [task, rule, d, tau, results], [trust, lengths, along, source], queue=False, **quiet)
+        control.change(**pictures)
     task.change(lambda t: "accuracy" if t == "problems" else "agreement", task, quality, queue=False, **quiet)
     tau.change(None, tau, None, js=MOVE, api_visibility="private")
     tau.change(say, [task, rule, d, tau], sentence, queue=False, trigger_mode="always_last", **quiet)
-    tau.release(behind, [task, rule, d, tau, results], [trust, lengths, along, source], queue=False, **quiet)
+    tau.release(**pictures)
     plot.change(None, tau, None, js=MOVE, api_visibility="private")
 
     async def follow(items: list[Item], *values: Any, owner: str) -> AsyncIterator[tuple[Any, ...]]:
@@ -247,19 +290,19 @@ def build(house: House, tab: gr.Tab) -> None:
             button.click if button is many else button.click(graded_or_not, quality, quality, queue=False, **quiet).then
         )
         event = start(function, [source_of, *view], news, concurrency_limit=None, **quiet)
-        event.then(behind, [task, rule, d, tau, results], [trust, lengths, along, source], queue=False, **quiet)
+        event.then(lambda: "sweep", None, look, queue=False, **quiet).then(**pictures)
         event.then(_files, results, [as_csv, as_json], queue=False, **quiet)
         running.append(event)
     # First the end of the stream, then the word for it: a message under way must not overwrite it.
     stopped = stop.click(None, None, None, cancels=running, queue=False, **quiet)
     stopped = stopped.then(lambda: "Stopped.", None, status, queue=False, **quiet)
     stopped.then(_files, results, [as_csv, as_json], queue=False, **quiet)
-    stopped.then(behind, [task, rule, d, tau, results], [trust, lengths, along, source], queue=False, **quiet)
+    stopped.then(lambda: "sweep", None, look, queue=False, **quiet).then(**pictures)
     cleared = clear.click(None, None, None, cancels=running, queue=False, **quiet)
     cleared = cleared.then(lambda: ([], ""), None, [results, status], queue=False, **quiet)
     cleared.then(draw, view, plot, queue=False, **quiet)
     cleared.then(_files, results, [as_csv, as_json], queue=False, **quiet)
-    cleared.then(behind, [task, rule, d, tau, results], [trust, lengths, along, source], queue=False, **quiet)
+    cleared.then(**pictures)
 
 
 def _bar(sentence: str, done: float) -> str:

@@ -1,6 +1,8 @@
-"""Sweeps that a visitor starts: runs in the house's line, one setting after the other, and what they come to.
+"""Sweeps that a visitor starts: runs in the house, one setting after the other, and what they come to.
 
-The house decodes; here its messages become traces, and traces become points of the plot. It knows nothing of Gradio.
+The house decodes; here its messages become traces, and traces become points of the plot. Passes may be shared with
+other visitors, which changes no token but the time they take: such runs have no wall-clock figure. It knows nothing of
+Gradio.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import io
 import json
 import secrets
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app import limits
@@ -59,7 +61,7 @@ async def sweep(
         raise SDLMError(f"A sweep here takes 1 to {MAX_PROBLEMS} prompts. For more, use: python -m sdlm_core sweep.")
     configs = settings(algorithm, block_size)
     total = len(items) * len(configs)
-    count = 0
+    count = untimed = 0
     for item in items:
         messages = limits.parse_messages([{"role": "user", "content": item.prompt}])
         request = limits.Request(secrets.token_hex(16), messages, configs)
@@ -84,9 +86,21 @@ async def sweep(
                         continue
                     traces.append(finished)
                     count += 1
+                    timed = not (lanes[0]["company"] or message["company"])
+                    untimed += not timed
+                    reading = await house.log_likelihood(messages, finished.token_ids)
                     sentence = f"{count} of {total} runs: {describe(finished.config)}."
-                    yield Update(sentence, count / total, [measure(finished, traces, item)])
-    yield Update(f"Done: {total} runs.", 1.0)
+                    yield Update(sentence, count / total, [measure(finished, traces, item, timed, reading)])
+    note = f" Others were decoding too, so {untimed} of them have no wall-clock figure." if untimed else ""
+    yield Update(f"Done: {total} runs.{note}", 1.0)
+
+
+def last_answer(house: House, owner: str) -> Trace | None:
+    """What the chat has last decoded for a browser session, if that is still known."""
+    lanes: dict[int, dict[str, Any]] = {}
+    messages = [json.loads(text) for text in house.latest(owner)]
+    found = [_collect(lanes, m) for m in messages if m["kind"] in ("start", "passes", "end")]
+    return found[-1] if found and lanes[0]["passes"] else None
 
 
 def _waiting(message: dict[str, Any]) -> str:
@@ -103,6 +117,7 @@ def _collect(lanes: dict[int, dict[str, Any]], message: dict[str, Any]) -> Trace
     elif message["kind"] == "passes":
         lane["passes"] += message["passes"]
     elif message["kind"] == "end":
+        lane["company"] = message["company"]
         return Trace.from_json(json.dumps({**lane["head"], **message["tail"], "passes": lane["passes"]}))
     return None
 
@@ -116,8 +131,13 @@ def describe(config: DecodeConfig) -> str:
     return f"{name}, D {config.block_size}{tau}"
 
 
-def measure(trace: Trace, before: Sequence[Trace], item: Item) -> Result:
-    """One run's figures; `before` holds the prompt's runs so far: the first autoregressive, the second at τ 1."""
+def measure(
+    trace: Trace, before: Sequence[Trace], item: Item, timed: bool = True, log_likelihood: float | None = None
+) -> Result:
+    """One run's figures; `before` holds the prompt's runs so far: the first autoregressive, the second at τ 1.
+
+    timed: whether this run and the first had the model to themselves. log_likelihood: nats a token, end token included.
+    """
     first = before[0]
     speed = len(trace.token_ids) / max(trace.seconds, 1e-9)
     reference = next((t for t in before if t.config.algorithm in ("prob_conf", "entropy_conf")), None)
@@ -126,7 +146,7 @@ def measure(trace: Trace, before: Sequence[Trace], item: Item) -> Result:
     return {
         "item": item.id,
         "prompt": item.prompt,
-        "label": describe(trace.config),
+        "label": describe(replace(trace.config, block_size=trace.block_size)),
         "algorithm": trace.config.algorithm,
         "block_size": trace.block_size,
         "threshold": trace.config.threshold if trace.config.algorithm in ("prob_conf", "entropy_conf") else None,
@@ -134,8 +154,9 @@ def measure(trace: Trace, before: Sequence[Trace], item: Item) -> Result:
         "passes": len(trace.passes),
         "seconds": round(trace.seconds, 4),
         "tokens_per_pass": trace.tokens_per_pass,
-        "wall_clock": speed * first.seconds / max(len(first.token_ids), 1),
+        "wall_clock": speed * first.seconds / max(len(first.token_ids), 1) if timed else None,
         "agreement": 1.0 if alone else metrics.agreement(trace.token_ids, at_one.token_ids) if at_one else None,
+        "log_likelihood": log_likelihood,
         "correct": None if item.problem is None else is_correct(trace.text, item.problem),
         "text": trace.text,
         "accepted": [p.accepted for p in trace.passes],
@@ -155,17 +176,19 @@ def as_points(results: Sequence[Result]) -> list[Result]:
     for own in groups.values():
         graded = [r["correct"] for r in own if r["correct"] is not None]
         agreed = [r["agreement"] for r in own if r["agreement"] is not None]
-        speeds = sorted(r["wall_clock"] for r in own)
+        speeds = sorted(r["wall_clock"] for r in own if r["wall_clock"] is not None)
+        read = [r for r in own if r["log_likelihood"] is not None]
+        nats, read_tokens = sum(r["log_likelihood"] * r["tokens"] for r in read), sum(r["tokens"] for r in read)
         points.append(
             {
                 "label": own[0]["label"],
                 "prompt": own[0]["prompt"] if len(own) == 1 else f"{len(own)} problems",
                 "n": len(own),
                 "tokens_per_pass": sum(r["tokens"] for r in own) / max(1, sum(r["passes"] for r in own)),
-                "wall_clock": speeds[len(speeds) // 2],
+                "wall_clock": speeds[len(speeds) // 2] if speeds else None,
                 "accuracy": sum(graded) / len(graded) if graded else None,
                 "agreement": sum(agreed) / len(agreed) if agreed else None,
-                "log_likelihood": None,
+                "log_likelihood": nats / read_tokens if read_tokens else None,
             }
         )
     return points
@@ -188,7 +211,7 @@ def reliability_rows(results: Sequence[Result]) -> list[dict[str, Any]]:
 
 
 COLUMNS = ("item", "label", "algorithm", "block_size", "threshold", "tokens", "passes", "seconds", "tokens_per_pass",
-           "wall_clock", "agreement", "correct", "prompt", "text")  # fmt: skip
+           "wall_clock", "agreement", "log_likelihood", "correct", "prompt", "text")  # fmt: skip
 
 
 def to_csv(results: Sequence[Result]) -> str:

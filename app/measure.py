@@ -145,6 +145,7 @@ def overhead(lm: Any, tokens: int, rounds: int) -> tuple[list[float], list[float
         trace = sdlm_core.Trace.from_json(page.evaluate(f"JSON.stringify({STAGE}.record.toJSON())"))
         browser.close()
     blocks.close()
+    house.close()
     return alone, through, sum(sizes) / len(trace.passes), trace
 
 

@@ -1,8 +1,15 @@
-"""Who may decode now, and how a run's passes travel to the page that asked for it.
+"""The visitors' runs: who is let in, how a run's passes travel to the page that asked for it, and when it ends.
 
-One model answers one run at a time, in the order of asking. Decoding happens on a thread of its own, so that drawing
-never holds it up; a closed page, a press on stop or a newer run ends it within one pass. It knows nothing of Gradio,
-and of decoding only `sdlm_core.Run`: an engine that answers several runs at once replaces `_decode` and SLOTS.
+All runs share the forward passes of one `Engine`; here its tickets become numbered messages. The house lives in the
+page's event loop and never waits there for the model: the engine decodes on a thread of its own and rings. It knows
+nothing of Gradio, nor of how passes are made and batched. What the page is told, as JSON objects with a "kind":
+
+waiting: position (place in line, from 1; 0 while the model loads for those it can take at once), model ("loading",
+         "ready")
+start:   lane, and head: the trace without its passes
+passes:  lane, passes
+end:     lane, tail (what the trace's end adds), last, and company: whether anyone else's run shared its passes
+failed:  message, a sentence
 """
 
 from __future__ import annotations
@@ -12,203 +19,261 @@ import contextlib
 import json
 import logging
 import threading
+import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-import sdlm_core
 from app.limits import Request
-from sdlm_core import SDLMError
+from sdlm_core import SDLMError, Trace
+from sdlm_core.evaluate.likelihood import log_likelihoods
+from sdlm_core.serve import Engine, EngineFull, Ticket
 
 log = logging.getLogger(__name__)
 
-SLOTS = 1  # runs decoded at once
-MAX_WAITING = 24
+MAX_RUNS = 32  # runs in one forward pass
+MAX_WAITING = 64  # visitors in line for them
 KEEP_RUNS = 64  # finished runs whose messages can still be asked for
 FLUSH_SECONDS = 0.04  # passes that come faster travel together
 OVERLAP = 4  # messages said again, since a browser may skip an update; what has been said costs no wire
-HEARTBEAT_SECONDS = 1.0  # how often someone who waits hears of it
+PASS_SECONDS = 3.0  # more than a pass takes; who is in line for longer waits for room, be it memory
+HEARTBEAT_SECONDS = 1.0  # how often a page that has gone is noticed while there is nothing new
 
 Message = dict[str, Any]
 
 
-@dataclass
+@dataclass(eq=False)
 class Feed:
-    """One run as the page sees it: numbered messages, appended by the decoding thread, read by the page's event."""
+    """One request as the page sees it: numbered messages, made in the event loop from what the engine has to tell."""
 
+    request: Request  # its configs are the lanes, decoded one after the other
     owner: str  # the browser session, which takes its runs along when it closes
+    loop: asyncio.AbstractEventLoop
     messages: list[str] = field(default_factory=list)  # JSON
-    stop: threading.Event = field(default_factory=threading.Event)
     news: asyncio.Event = field(default_factory=asyncio.Event)
+    ticket: Ticket | None = None  # the lane in hand
+    lane: int = 0
+    handed_in: float = 0.0  # when, by time.monotonic
+    started: bool = False  # whether the page knows that it decodes
+    company: bool = False  # whether someone else has been in the engine with the lane in hand
+    stopped: bool = False
     over: bool = False
+
+    def say(self, message: Message) -> None:
+        self.messages.append(_encoded(message))
+
+    def ring(self) -> None:
+        """There is news. From any thread, at once."""
+        with contextlib.suppress(RuntimeError):  # the app has ended, and its loop with it
+            self.loop.call_soon_threadsafe(self.news.set)
+
+    def stop(self) -> None:
+        """Free the run's rows within one pass. From any thread."""
+        self.stopped = True
+        ticket = self.ticket
+        if ticket is not None:
+            ticket.cancel()
+        self.ring()
 
 
 class House:
-    """The model, the line before it, and the runs of all visitors."""
+    """The model, the engine that shares it, and the runs of all visitors."""
 
     def __init__(self, load: Callable[[], Any]) -> None:
         self.error: str | None = None
         self.lm: Any = None
         self._load = load
-        self._loaded = threading.Event()
-        self._line: list[Feed] = []  # in order of asking; the first SLOTS are decoding
-        self._feeds: OrderedDict[str, Feed] = OrderedDict()
-        self._workers = ThreadPoolExecutor(SLOTS, thread_name_prefix="decode")
+        self._engine: Engine | None = None
+        self._present: list[Feed] = []  # all that are being followed, in order of asking
+        self._feeds: OrderedDict[str, Feed] = OrderedDict()  # those and the last finished ones, by run id
 
     # -- the model ----------------------------------------------------------------------------------------------------
 
     def open(self) -> None:
-        """Load the model on the decoding thread; `status` tells how far that is."""
-        self._workers.submit(self._open)
+        """Load the model on a thread of its own; `status` tells how far that is."""
+        threading.Thread(target=self._open, name="load", daemon=True).start()
 
     def _open(self) -> None:
         try:
             self.lm = self._load()
+            # Whoever is let in has one place in the engine, so the engine's own line never refuses: a race or a sweep
+            # that has begun is not turned away between two of its lanes.
+            self._engine = Engine(self.lm, max_runs=MAX_RUNS, max_waiting=MAX_RUNS + MAX_WAITING)
         except SDLMError as error:
             self.error = str(error)
             log.error("%s", error)
         except Exception as error:
             self.error = f"The model could not be loaded: {type(error).__name__}. The server's log says more."
             log.exception("The model could not be loaded")
-        self._loaded.set()
+        for feed in list(self._present):
+            feed.ring()
+
+    def close(self) -> None:
+        """Stop decoding within one pass; runs in hand end as cancelled."""
+        if self._engine is not None:
+            self._engine.close()
 
     def status(self) -> Message:
         """What the page says about the model."""
         if self.error:
             return {"state": "failed", "message": self.error}
-        if self.lm is None:
+        if self._engine is None:
             return {"state": "loading"}
         return {
             "state": "ready",
             "model": str(self.lm.name),
             "block_size": self.lm.block_size,
-            "device": str(getattr(self.lm, "description", "")),
-            "waiting": max(0, len(self._line) - SLOTS),
+            "device": str(self.lm.description),
+            "waiting": self._engine.load[1],
         }
 
-    # -- one run ------------------------------------------------------------------------------------------------------
+    # -- one request --------------------------------------------------------------------------------------------------
 
     async def follow(self, request: Request, owner: str) -> AsyncIterator[dict[int, str]]:
-        """Decode what was asked; yields the newest messages by number. Closing it ends the run within one pass."""
+        """Decode what was asked; yields the newest messages by number. Closing it ends the run within one pass.
+
+        Raises SDLMError where the request is not let in; whatever goes wrong later is a message.
+        """
         if request.run_id in self._feeds:
             raise SDLMError("This run has been asked for before. Reload the page and try again.")
-        if len(self._line) - SLOTS >= MAX_WAITING:
-            raise SDLMError(f"{MAX_WAITING} runs are waiting for this model already. Please try again in a minute.")
-        feed = Feed(owner)
-        self._remember(request.run_id, feed)
-        self._line.append(feed)
-        loop = asyncio.get_running_loop()
-
-        def notify() -> None:
-            loop.call_soon_threadsafe(feed.news.set)
-
-        job: Future[None] | None = None
+        if len(self._present) >= MAX_RUNS + MAX_WAITING:
+            raise EngineFull(f"{MAX_WAITING} runs are waiting for this model already. Please try again in a minute.")
+        feed = Feed(request, owner, asyncio.get_running_loop())
+        self._remember(feed)
+        self._present.append(feed)
         sent = 0
         try:
             while True:
-                if feed.over:
-                    pass  # what is left to say is said below
-                elif job is None and feed.stop.is_set():
-                    _say(feed, {"kind": "failed", "message": "Stopped before it began."})
-                    feed.over = True
-                elif job is None and self._loaded.is_set() and self._line.index(feed) < SLOTS:
-                    job = self._workers.submit(self._decode, request, feed, notify)
-                    job.add_done_callback(lambda _: loop.call_soon_threadsafe(self._leave, feed))
-                elif job is None:
-                    self._say_where(feed)
+                feed.news.clear()  # before looking, so that what comes meanwhile rings again
+                self._tell(feed)
                 total = len(feed.messages)
                 if total == sent and feed.over:
                     return
-                yield dict(enumerate(feed.messages[max(0, sent - OVERLAP) : total], max(0, sent - OVERLAP)))
-                with contextlib.suppress(TimeoutError):
-                    if total > sent:
-                        await asyncio.sleep(FLUSH_SECONDS)
-                    else:  # nothing new: the yield above only lets Gradio notice a page that has gone
+                first = max(0, sent - OVERLAP)
+                yield dict(enumerate(feed.messages[first:total], first))
+                if total > sent:
+                    await asyncio.sleep(FLUSH_SECONDS)
+                else:  # nothing new: the yield above only lets Gradio notice a page that has gone
+                    with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(feed.news.wait(), HEARTBEAT_SECONDS)
                 sent = total
-                feed.news.clear()
         finally:
-            feed.stop.set()
-            if job is None:
-                self._leave(feed)
+            feed.stop()
+            feed.ticket, feed.over = None, True  # and with the ticket its cache
+            self._present.remove(feed)
 
     def stop(self, run_id: str) -> None:
         """End a run within one pass."""
         feed = self._feeds.get(run_id)
         if feed:
-            feed.stop.set()
+            feed.stop()
 
     def leave(self, owner: str) -> None:
         """End all runs of a browser session."""
         for feed in list(self._feeds.values()):
-            if feed.owner == owner:
-                feed.stop.set()
+            if feed.owner == owner and not feed.over:
+                feed.stop()
 
     def missed(self, run_id: str, after: int) -> list[str]:
         """The messages of a run from number `after` on, for a page that slept while they came."""
         feed = self._feeds.get(run_id)
         return feed.messages[max(0, after) :] if feed else []
 
+    def latest(self, owner: str) -> list[str]:
+        """The messages of a browser session's newest answered question (a request of one lane), or none."""
+        asked = [f for f in list(self._feeds.values()) if f.owner == owner and len(f.request.configs) == 1]
+        own = [f.messages for f in asked if f.messages]
+        return next((told for told in reversed(own) if json.loads(told[-1])["kind"] == "end"), [])
+
+    async def log_likelihood(self, messages: list[dict[str, str]], token_ids: Sequence[int]) -> float | None:
+        """How probable the model finds an answer (nats a token) when it reads it autoregressively; None without one.
+
+        The reading waits its turn between two passes; giving up the wait gives up the reading.
+        """
+        engine, lm = self._engine, self.lm
+        if engine is None or not token_ids:
+            return None
+
+        def read() -> float:
+            found = log_likelihoods(lm, [(lm.encode(messages)[1], token_ids)])[0]
+            return sum(x for x, _ in found) / len(found)
+
+        return await asyncio.wrap_future(engine.call(read))
+
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    def _decode(self, request: Request, feed: Feed, notify: Callable[[], None]) -> None:
-        """On the decoding thread: every config of the request in turn, told message by message."""
-        lanes = len(request.configs)
+    def _tell(self, feed: Feed) -> None:
+        """Say what has happened since the last time; hand in the next lane when one has ended. Waits for nothing."""
+        if feed.over:
+            return
         try:
-            if self.error:
-                raise SDLMError(self.error)
-            for lane, config in enumerate(request.configs):
-                if feed.stop.is_set():
-                    break
-                run = sdlm_core.Run(self.lm, request.messages, config)
-                head = run.trace().to_dict()
-                head.pop("passes")
-                _say(feed, {"kind": "start", "lane": lane, "head": head})
-                notify()
-                for p in run:
-                    _say(feed, {"kind": "passes", "lane": lane, "passes": [p.to_dict()]})
-                    notify()
-                    if feed.stop.is_set():
-                        break
-                trace = run.trace()
-                tail = {"text": trace.text, "token_ids": list(trace.token_ids), "finish_reason": trace.finish_reason}
-                _say(feed, {"kind": "end", "lane": lane, "tail": tail, "last": lane == lanes - 1 or feed.stop.is_set()})
+            self._tell_lane(feed)
         except SDLMError as error:
-            _say(feed, {"kind": "failed", "message": str(error)})
+            self._fail(feed, str(error))
         except Exception as error:
             log.exception("A run failed")
-            message = f"The model failed on this prompt ({type(error).__name__}). The server's log says more."
-            _say(feed, {"kind": "failed", "message": message})
-        finally:
-            feed.over = True
-            notify()
+            self._fail(feed, f"The model failed on this prompt ({type(error).__name__}). The server's log says more.")
 
-    def _say_where(self, feed: Feed) -> None:
+    def _tell_lane(self, feed: Feed) -> None:
+        if self.error:
+            raise SDLMError(self.error)
+        if feed.stopped and feed.lane == 0 and not feed.started:
+            raise SDLMError("Stopped before it began.")
+        if self._engine is None:
+            self._say_where(feed, "loading", self._present.index(feed) + 1 - MAX_RUNS)
+            return
+        if feed.ticket is None:
+            config = feed.request.configs[feed.lane]
+            feed.ticket = self._engine.submit(feed.request.messages, config, feed.ring)
+            feed.handed_in = time.monotonic()
+            others = [f for f in self._present if f.ticket is not None and f is not feed]
+            feed.company = bool(others)
+            for other in others:
+                other.company = True
+        if feed.stopped:  # perhaps before there was a ticket to cancel
+            feed.ticket.cancel()
+        ticket = feed.ticket
+        passes, ended = ticket.take()
+        if not passes and not ended and (position := ticket.position):
+            # Everybody is in line until the pass in hand ends; who has to wait longer hears their place.
+            if self._engine.load[0] >= MAX_RUNS or time.monotonic() - feed.handed_in > PASS_SECONDS:
+                self._say_where(feed, "ready", position)
+            return
+        if not feed.started:
+            begun = replace(ticket.trace(), passes=(), token_ids=[], text="", finish_reason="cancelled")
+            head = {key: value for key, value in begun.to_dict().items() if key != "passes"}
+            feed.say({"kind": "start", "lane": feed.lane, "head": head})
+            feed.started = True
+        for p in passes:
+            feed.say({"kind": "passes", "lane": feed.lane, "passes": [p.to_dict()]})
+        if ended:
+            self._end_lane(feed, ticket.trace())
+
+    def _end_lane(self, feed: Feed, trace: Trace) -> None:
+        tail = {"text": trace.text, "token_ids": list(trace.token_ids), "finish_reason": trace.finish_reason}
+        last = feed.stopped or feed.lane == len(feed.request.configs) - 1
+        feed.say({"kind": "end", "lane": feed.lane, "tail": tail, "last": last, "company": feed.company})
+        feed.ticket, feed.started, feed.over = None, False, last
+        feed.lane += 1
+
+    def _fail(self, feed: Feed, message: str) -> None:
+        feed.say({"kind": "failed", "message": message})
+        if feed.ticket is not None:
+            feed.ticket.cancel()
+        feed.ticket, feed.over = None, True
+
+    def _say_where(self, feed: Feed, model: str, position: int) -> None:
         """Tell someone who waits their place in the line, when it has changed."""
-        position = max(0, self._line.index(feed) - SLOTS + 1)
-        place = {"kind": "waiting", "position": position, "model": self.status()["state"]}
+        place = {"kind": "waiting", "position": max(0, position), "model": model}
         if feed.messages[-1:] != [_encoded(place)]:
-            _say(feed, place)
+            feed.say(place)
 
-    def _leave(self, feed: Feed) -> None:
-        if feed in self._line:
-            self._line.remove(feed)
-            for other in self._line:
-                other.news.set()
-
-    def _remember(self, run_id: str, feed: Feed) -> None:
-        self._feeds[run_id] = feed
-        for old_id, old in list(self._feeds.items()):
-            if len(self._feeds) <= KEEP_RUNS:
-                break
-            if old.over:
-                del self._feeds[old_id]
-
-
-def _say(feed: Feed, message: Message) -> None:
-    feed.messages.append(_encoded(message))
+    def _remember(self, feed: Feed) -> None:
+        self._feeds[feed.request.run_id] = feed
+        finished = [old_id for old_id, old in self._feeds.items() if old.over]
+        for old_id in finished[:-KEEP_RUNS]:
+            del self._feeds[old_id]
 
 
 def _encoded(message: Message) -> str:

@@ -45,6 +45,13 @@ def browser_options() -> dict[str, Any]:
 @contextlib.contextmanager
 def running_app(model: str, program: str = "app.py", **environment: str) -> Iterator[str]:
     """The app (or a program with its options) in a process of its own on a free port; gives its address."""
+    with running_process(model, program, **environment) as (address, _):
+        yield address
+
+
+@contextlib.contextmanager
+def running_process(model: str, program: str = "app.py", **environment: str) -> Iterator[tuple[str, int]]:
+    """The same; gives its address and its process id."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -60,7 +67,7 @@ def running_app(model: str, program: str = "app.py", **environment: str) -> Iter
                 break
             except OSError:
                 time.sleep(0.1)
-        yield address
+        yield address, process.pid
     finally:
         process.terminate()
         try:

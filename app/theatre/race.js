@@ -1,4 +1,5 @@
-/* The race: one prompt decoded three ways, each alone so that its seconds are fair, then replayed side by side. */
+/* The race: one prompt decoded three ways, each in turn, then replayed side by side.
+   Seconds that others had a share in are not compared. */
 (function (S) {
   "use strict";
   const { el, button, setText } = S;
@@ -44,7 +45,8 @@
       if (finished && against && against !== record && against.tokens && record.seconds) {
         const passes = record.tokensPerPass / against.tokensPerPass;
         const clock = record.tokens / record.seconds / (against.tokens / against.seconds);
-        setText(this.numbers["against one by one"], `${passes.toFixed(1)}× a pass, ${clock.toFixed(1)}× by the clock`);
+        const fair = !record.company && !against.company;
+        setText(this.numbers["against one by one"], `${passes.toFixed(1)}× a pass` + (fair ? `, ${clock.toFixed(1)}× by the clock` : ""));
       } else setText(this.numbers["against one by one"], against === record && finished ? "1×" : "–");
     }
   }
@@ -61,7 +63,7 @@
       this.clock = el("output", { class: "where", text: "" });
       this.node = el("div", { class: "sdlm race" },
         el("header", { class: "top" }, el("div", {}, el("h1", { text: "Three ways to decode one prompt" }),
-          el("p", { text: "Each is decoded alone, so that its seconds are fair; then they run side by side. Passes and seconds are different gains, so both are shown." }))),
+          el("p", { text: "They are decoded one after the other, then run side by side. Passes and seconds are different gains, so both are shown; seconds only where nobody else was decoding." }))),
         this.compose.node, this.banner,
         el("div", { class: "timeline" }, this.replay, this.equal, this.clock),
         el("div", { class: "racers" }, ...this.lanes.map((lane) => lane.node)));
@@ -97,16 +99,17 @@
     _told(message) {
       const lane = this.lanes[message.lane];
       if (message.kind === "waiting") {
-        this._say(message.model === "loading" ? "The model is still loading; the race starts as soon as it is there." : message.position ? `${S.plural(message.position, "run is", "runs are")} ahead of this race.` : "Reading the prompt …");
+        this._say(message.model === "loading" ? "The model is still loading; the race starts as soon as it is there." : message.position ? `The model is full. This race's place in the line: ${message.position}.` : "Reading the prompt …");
       } else if (message.kind === "start") {
         lane.record = new S.Record(message.head, "live");
         setText(lane.state, "Decoding");
-        this._say(`Decoding ${message.lane + 1} of 3, each alone on the machine.`);
+        this._say(`Decoding ${message.lane + 1} of 3, one after the other.`);
       } else if (message.kind === "passes") {
         for (const pass of message.passes) lane.record.add(pass);
         lane.draw(lane.record.passes.length, null, false);
       } else if (message.kind === "end") {
         lane.record.tail = message.tail;
+        lane.record.company = message.company;
         setText(lane.state, "Recorded");
         if (message.last) this._finish(message.tail.finish_reason === "cancelled");
       } else if (message.kind === "failed") {
@@ -128,7 +131,9 @@
     _result() {
       const [first, ...others] = this.lanes.map((lane) => lane.record);
       const parts = others.map((record) => record.partsFrom(first));
-      return LANES.slice(1).map(([title], i) => parts[i] < 0 ? `${title}: the same text as autoregressive.` : `${title}: differs from autoregressive from token ${parts[i] + 1} on (≠).`).join(" ");
+      const texts = LANES.slice(1).map(([title], i) => parts[i] < 0 ? `${title}: the same text as autoregressive.` : `${title}: differs from autoregressive from token ${parts[i] + 1} on (≠).`);
+      if (this.lanes.some((lane) => lane.record.company)) texts.push("Others were decoding too, so seconds are not compared where they took part.");
+      return texts.join(" ");
     }
 
     _replay() {

@@ -1,4 +1,4 @@
-"""The lab without a page: sweeps through the house's line, what they come to, and the sentence about τ."""
+"""The lab without a page: sweeps through the house, what they come to, and the sentence about τ."""
 
 from __future__ import annotations
 
@@ -6,22 +6,25 @@ import asyncio
 import csv
 import io
 import json
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 import sdlm_core
-from app import lab_runs
+from app import lab, lab_runs, limits
 from app.lab_text import what_tau_does
 from app.runs import House
 from sdlm_core import SDLMError
+from sdlm_core.evaluate.likelihood import log_likelihoods
 from sdlm_core.evaluate.tasks import Item, load_set
 from tests.app.sweep_data import make_sweep
 
 
 async def collect(house: House, items: list[Item], enough: int | None = None) -> list[lab_runs.Update]:
-    house.open()
+    if house.status()["state"] == "loading":
+        house.open()
     updates = []
     sweep: Any = lab_runs.sweep(house, items, "prob_conf", 4, "someone")
     async for update in sweep:
@@ -29,17 +32,26 @@ async def collect(house: House, items: list[Item], enough: int | None = None) ->
         if enough is not None and sum(len(u.results) for u in updates) == enough:
             await sweep.aclose()
             break
-    for _ in range(100):
-        if not house._line:
-            break
-        await asyncio.sleep(0.05)
     return updates
 
 
 @pytest.fixture
-def house(load: Callable[..., sdlm_core.LanguageModel], monkeypatch: pytest.MonkeyPatch) -> House:
+def house(load: Callable[..., sdlm_core.LanguageModel], monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     monkeypatch.setattr(lab_runs, "MAX_NEW_TOKENS", 12)
-    return House(lambda: load(initializer_range=0.5, seed=1))
+    made = House(lambda: load(initializer_range=0.5, seed=1))
+    yield made
+    made.close()
+
+
+async def ask(house: House, owner: str, **settings: Any) -> None:
+    """A question in the chat."""
+    data = {
+        "run": secrets.token_hex(16),
+        "messages": [{"role": "user", "content": "the dog sat"}],
+        "settings": {"max_new_tokens": 12} | settings,
+    }
+    async for _ in house.follow(limits.parse_request(data), owner):
+        pass
 
 
 def test_a_sweep_of_a_prompt_is_nine_runs_of_the_decoder(house: House) -> None:
@@ -51,6 +63,9 @@ def test_a_sweep_of_a_prompt_is_nine_runs_of_the_decoder(house: House) -> None:
         config = sdlm_core.DecodeConfig(threshold=r["threshold"], block_size=4, max_new_tokens=12)
         trace = sdlm_core.decode(house.lm, "the cat sat", config)
         assert (r["tokens"], r["passes"], r["text"]) == (len(trace.token_ids), len(trace.passes), trace.text)
+        prompt = house.lm.encode("the cat sat")[1]
+        reading = [x for x, _ in log_likelihoods(house.lm, [(prompt, trace.token_ids)])[0]]
+        assert r["log_likelihood"] == pytest.approx(sum(reading) / len(reading), rel=1e-4)
     assert results[0]["wall_clock"] == pytest.approx(1)
     assert results[1]["agreement"] == results[-1]["agreement"] == 1
     rows = lab_runs.reliability_rows([results[1]])
@@ -62,7 +77,53 @@ def test_a_sweep_that_is_left_ends_its_run(house: House) -> None:
     items = list(load_set("problems", 2).items)
     updates = asyncio.run(collect(house, items, enough=2))
     assert sum(len(u.results) for u in updates) == 2
-    assert house._line == []
+    asyncio.run(ask(house, "someone"))
+    assert json.loads(house.latest("someone")[-1])["company"] is False, "nothing is left of the sweep"
+
+
+def test_runs_in_company_have_no_wall_clock_figure(house: House) -> None:
+    async def both() -> list[lab_runs.Update]:
+        house.open()
+        other = asyncio.create_task(ask(house, "other", max_new_tokens=150))
+        updates = await collect(house, [Item("mine", "the cat sat")])
+        await other
+        return updates
+
+    updates = asyncio.run(both())
+    results = [r for u in updates for r in u.results]
+    untimed = [r for r in results if r["wall_clock"] is None]
+    assert len(untimed) == len(results) == 9, "the first had company, and all are held against it"
+    assert "9 of them have no wall-clock figure" in updates[-1].sentence
+    assert results[1]["agreement"] == 1
+    points = lab_runs.as_points([r | {"sweep": 1} for r in results])
+    assert {p["wall_clock"] for p in points} == {None}
+    assert "None" not in lab_runs.to_csv(results)
+
+
+def test_the_chat_is_what_stands_behind_its_last_answer(house: House) -> None:
+    house.open()
+    assert lab_runs.last_answer(house, "me") is None
+    asyncio.run(ask(house, "me", threshold=0.2))
+    asyncio.run(collect(house, [Item("mine", "the cat sat")]))
+    asyncio.run(ask(house, "other", max_new_tokens=3))
+    answer = lab_runs.last_answer(house, "me")
+    config = sdlm_core.DecodeConfig(threshold=0.2, max_new_tokens=12)
+    alone = sdlm_core.decode(house.lm, [{"role": "user", "content": "the dog sat"}], config)
+    assert answer is not None
+    assert (answer.token_ids, answer.text) == (alone.token_ids, alone.text)
+    trust, lengths, along, where = lab.behind("problems", "prob_conf", 4, 0.9, [], answer)
+    accepted = [p.accepted for p in alone.passes]
+    assert list(lengths.data[0].customdata) == [accepted.count(n) for n in (1, 2, 3, 4)]
+    assert list(along.data[0].y) == accepted
+    assert where.startswith("Your last answer: probability, D 4, τ 0.2, 12 tokens in")
+    assert "The first picture is not of it, for τ 1 says what is right. The shipped sweep" in where
+    shipped = lab.behind("problems", "prob_conf", 4, 0.9, [])
+    assert trust == shipped[0]
+    asyncio.run(ask(house, "me", threshold=1.0))
+    answer = lab_runs.last_answer(house, "me")
+    trust, _, _, where = lab.behind("problems", "prob_conf", 4, 0.9, [], answer)
+    assert "sweep" not in where
+    assert trust != shipped[0], "at τ 1 an answer is its own measure"
 
 
 def test_what_does_not_work_is_told_in_a_sentence(house: House) -> None:
@@ -80,7 +141,8 @@ def result(**changes: Any) -> dict[str, Any]:
     return {
         "item": "a", "prompt": "p", "label": "probability, D 4, τ 0.9", "algorithm": "prob_conf", "block_size": 4,
         "threshold": 0.9, "tokens": 20, "passes": 10, "seconds": 1.0, "tokens_per_pass": 2.0, "wall_clock": 1.5,
-        "agreement": 0.5, "correct": True, "text": "t", "accepted": [2] * 10, "judged": [], "sweep": 1,
+        "agreement": 0.5, "log_likelihood": -1.0, "correct": True, "text": "t",
+        "accepted": [2] * 10, "judged": [], "sweep": 1,
     } | changes  # fmt: skip
 
 
@@ -91,6 +153,9 @@ def test_problems_of_one_setting_become_one_point() -> None:
     assert second["n"] == 1
     assert len(lab_runs.as_points([result(), result(sweep=2)])) == 2
     assert lab_runs.as_points([result(correct=None)])[0]["accuracy"] is None
+    read = [result(), result(tokens=60, log_likelihood=-2.0, wall_clock=None), result(log_likelihood=None)]
+    assert lab_runs.as_points(read)[0]["log_likelihood"] == -1.75  # nats a token, so the long answer counts for more
+    assert lab_runs.as_points(read)[0]["wall_clock"] == 1.5
 
 
 def test_files_to_download() -> None:

@@ -1,7 +1,7 @@
 """The app for tests: its real page over a tiny model, each pass held back so a test can act meanwhile.
 
-A prompt that begins with "hostile" is answered by a scripted run whose tokens try to be markup. What each run came to
-is appended to the file SDLM_TEST_LOG.
+A prompt that begins with "hostile" is answered by a scripted run whose tokens try to be markup, one with "break" in it
+breaks. What each run came to is appended to the file SDLM_TEST_LOG.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,47 +18,53 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import runpy
 
 import sdlm_core
+from sdlm_core.serve import engine
 from tests.app.synthetic import HOSTILE, make_trace
 
-RealRun = sdlm_core.Run
 PAUSE = float(os.environ.get("SDLM_TEST_PAUSE", "0.01"))
+end = engine.Ticket._end
 
 
-class SlowRun(RealRun):
-    """A run that takes its time and leaves a note."""
-
-    def __iter__(self) -> Iterator[Any]:
-        try:
-            for p in super().__iter__():
-                yield p
-                time.sleep(PAUSE * (10 if "slowly" in self.prompt_text else 1))
-        finally:
-            with open(os.environ["SDLM_TEST_LOG"], "a") as log:
-                log.write(f"{len(self.passes)} of {self.max_new_tokens}\n")
-
-
-class ScriptedRun:
+class ScriptedRun(sdlm_core.Run):
     """A run whose passes were written beforehand."""
 
-    def __init__(self) -> None:
-        self._trace = make_trace(texts=HOSTILE)
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self._trace.passes)
+    def step(self) -> None:
+        written = make_trace(texts=HOSTILE)
+        self.passes.append(written.passes[len(self.passes)])
+        if len(self.passes) == len(written.passes):
+            self.finish_reason = written.finish_reason
 
     def trace(self) -> sdlm_core.Trace:
-        return self._trace
+        return make_trace(texts=HOSTILE)
 
 
-def run(lm: Any, prompt: Any, config: Any) -> Any:
-    if prompt[-1]["content"].startswith("hostile"):
-        return ScriptedRun()
-    if prompt[-1]["content"].startswith("break"):
+def run(lm: Any, prompt: Any, *rest: Any) -> sdlm_core.Run:
+    kind = ScriptedRun if prompt[-1]["content"].startswith("hostile") else sdlm_core.Run
+    return kind(lm, prompt, *rest)
+
+
+def advance(batch: Sequence[Any], prefill_rows: int) -> None:
+    """A forward pass that takes its time; a slow visitor slows all."""
+    time.sleep(PAUSE * (10 if any("slowly" in one.prompt_text for one in batch) else 1))
+    if any("break" in one.prompt_text for one in batch):
         raise RuntimeError("a secret of the server")
-    return SlowRun(lm, prompt, config)
+    for one in batch:
+        if isinstance(one, ScriptedRun):
+            one.step()
+    decoded = [one for one in batch if not isinstance(one, ScriptedRun)]
+    if decoded:
+        sdlm_core.advance(decoded, prefill_rows)
 
 
-sdlm_core.Run = run  # type: ignore[misc,assignment]
+def note(ticket: Any, error: Exception | None = None) -> None:
+    with open(os.environ["SDLM_TEST_LOG"], "a") as log:
+        log.write(f"{len(ticket.run.passes)} of {ticket.run.max_new_tokens}\n")
+    end(ticket, error)
+
+
+engine.Run = run  # type: ignore[misc,assignment]
+engine.advance = advance  # type: ignore[assignment]
+engine.Ticket._end = note  # type: ignore[method-assign]
 
 if __name__ == "__main__":
     runpy.run_path(str(Path(__file__).parents[2] / "app.py"), run_name="__main__")

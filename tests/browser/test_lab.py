@@ -68,11 +68,24 @@ def test_a_sweep_of_one_prompt_leaves_its_points_and_files(visitor: Visitor, lab
     one, last = runs[1], runs[-1]
     assert one["agreement"] == last["agreement"] == 1
     assert one["passes"] == one["tokens"] >= last["passes"]
+    assert all(r["log_likelihood"] < 0 for r in runs)
     page.get_by_text("Forget my runs").click()
     page.wait_for_function(f"() => ({OWN})() === 0")
     page.fill("#lab-prompt textarea", "  ")
     page.click("#lab-one")
     page.wait_for_function("document.querySelector('#lab-status').innerText.includes('The prompt is empty')")
+
+
+def test_the_pictures_are_of_the_last_answer(visitor: Visitor, lab_address: str) -> None:
+    visitor.open(lab_address)
+    visitor.ask("Why is the sky blue?", tau=0.4, tokens=24)
+    passes = visitor.stage("s.record.passes.length")
+    visitor.page.get_by_role("tab", name="Trade-off lab").click()
+    said = "document.querySelector('#lab-source').innerText"
+    expected = f"Your last answer: probability, D 8, τ 0.4, 24 tokens in {passes} passes."
+    visitor.page.wait_for_function(f"(text) => {said}.includes(text)", arg=expected)
+    visitor.page.get_by_label("the sweep", exact=True).check()
+    visitor.page.wait_for_function(f"{said}.startsWith('The shipped sweep')")
 
 
 def test_a_sweep_can_be_stopped(visitor: Visitor, lab_address: str) -> None:

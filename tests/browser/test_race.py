@@ -38,3 +38,24 @@ def test_three_runs_measured_then_replayed(visitor: Visitor, address: str) -> No
     assert page.locator("#race .racer:nth-child(2) .parts").count() == (1 if parts >= 0 else 0)
     page.select_option("#race .timeline select", "1")
     assert "every pass takes the same time" in (page.text_content("#race .where") or "")
+
+
+def test_seconds_are_not_compared_where_others_took_part(visitors: tuple[Visitor, Visitor], address: str) -> None:
+    other, racer = visitors
+    other.open(address)
+    racer.open(address)
+    other.ask("Count slowly", tokens=400, wait=False)
+    other.wait("running")
+    page = racer.page
+    page.click("button[role=tab]:has-text('Race')")
+    page.fill("#race textarea", "Why is the sky blue?")
+    page.evaluate("document.querySelector('#race .sdlm').parentNode.race.compose.length.set(16)")
+    page.click("#race .go")
+    page.wait_for_selector("#race .timeline button:not([disabled])", timeout=60_000)
+    assert other.stage("s.status") == "running"
+    assert "Others were decoding too" in racer.text("#race .banner")
+    page.wait_for_function(
+        "[...document.querySelectorAll('#race .lane-state')].every((n) => n.textContent === 'Finished')"
+    )
+    gains = page.locator("#race .racer .stats div:last-child b").all_text_contents()
+    assert all("a pass" in gain and "by the clock" not in gain for gain in gains[1:])
