@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 MAX_RUNS = 32  # runs in one forward pass
 MAX_WAITING = 64  # visitors in line for them
+MAX_OWN = 4  # runs of one browser session: an answer, a race, a sweep, and one that is just being stopped
 KEEP_RUNS = 64  # finished runs whose messages can still be asked for
 FLUSH_SECONDS = 0.04  # passes that come faster travel together
 OVERLAP = 4  # messages said again, since a browser may skip an update; what has been said costs no wire
@@ -139,6 +140,8 @@ class House:
             raise SDLMError("This run has been asked for before. Reload the page and try again.")
         if len(self._present) >= MAX_RUNS + MAX_WAITING:
             raise EngineFull(f"{MAX_WAITING} runs are waiting for this model already. Please try again in a minute.")
+        if sum(feed.owner == owner for feed in self._present) >= MAX_OWN:
+            raise SDLMError(f"{MAX_OWN} of your runs are going on already. Stop one, or wait until one has ended.")
         feed = Feed(request, owner, asyncio.get_running_loop())
         self._remember(feed)
         self._present.append(feed)

@@ -88,10 +88,10 @@ def request(n: int, content: str = "the cat", race: bool = False, **changes: Any
     return limits.parse_request(data, race)
 
 
-async def told(house: runs.House, wish: limits.Request, owner: str = "me") -> list[dict[str, Any]]:
-    """All messages of a run, as a page would put them together."""
+async def told(house: runs.House, wish: limits.Request, owner: str = "") -> list[dict[str, Any]]:
+    """All messages of a run, as a page would put them together; without an owner, someone who asks nothing else."""
     seen: dict[int, str] = {}
-    async for messages in house.follow(wish, owner):
+    async for messages in house.follow(wish, owner or wish.run_id):
         seen |= messages
     assert sorted(seen) == list(range(len(seen)))
     return [json.loads(seen[n]) for n in sorted(seen)]
@@ -242,6 +242,20 @@ def test_stopping_before_the_turn_has_come(narrow: Callable[[int, int], runs.Hou
     messages = asyncio.run(stop_in_line())
     assert [m["kind"] for m in messages] == ["waiting", "failed"]
     assert messages[-1]["message"] == "Stopped before it began."
+
+
+def test_one_visitor_does_not_take_all_places(house: runs.House) -> None:
+    async def greedy() -> None:
+        own = [asyncio.create_task(told(house, request(i, max_new_tokens=200), "greedy")) for i in range(runs.MAX_OWN)]
+        await asyncio.sleep(0.01)
+        with pytest.raises(SDLMError, match="4 of your runs are going on already"):
+            await told(house, request(50), "greedy")
+        assert (await told(house, request(51, max_new_tokens=5), "modest"))[-1]["kind"] == "end"
+        house.leave("greedy")
+        await asyncio.gather(*own)
+        assert (await told(house, request(52, max_new_tokens=5), "greedy"))[-1]["kind"] == "end"
+
+    asyncio.run(greedy())
 
 
 def test_a_race_decodes_three_runs_one_after_another(house: runs.House, passes: Passes) -> None:
