@@ -92,13 +92,13 @@ class KVCache:
         """Make room for `rows` rows beyond the frontier."""
         self.pool.reserve(self.length + rows)
 
-    def write(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Write rows k, v (n, Hkv, dh) beyond the frontier; return views (Hkv, length + n, dh) of all of them."""
+    def write(self, layer: int, k: Tensor, v: Tensor, length: int) -> tuple[Tensor, Tensor]:
+        """Write rows k, v (n, Hkv, dh) beyond the frontier; return views (Hkv, length, dh) that hold all of them."""
         end = self.length + k.shape[0]
         keys, values = self.pool.keys[layer][self.slot], self.pool.values[layer][self.slot]
         keys[:, self.length : end] = k.transpose(0, 1)
         values[:, self.length : end] = v.transpose(0, 1)
-        return keys[:, :end], values[:, :end]
+        return keys[:, :length], values[:, :length]
 
     def keep(self, rows: int) -> None:
         """Move the frontier over the first `rows` rows of the last pass."""

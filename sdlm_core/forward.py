@@ -17,9 +17,11 @@ from sdlm_core import masks
 from sdlm_core.cache import CachePool, KVCache
 from sdlm_core.fixed import MOST_ROWS
 from sdlm_core.language_model import LanguageModel
+from sdlm_core.linear import few_sizes
 from sdlm_core.model import attend_rows, attention
 
 SHARED_ROWS = 32  # a run of more rows in a pass attends for itself
+STEP = 64  # attention is computed over a multiple of so many rows of a cache: few shapes, so few kernels to compile
 
 
 @dataclass(frozen=True)
@@ -72,15 +74,17 @@ def _flat(lm: LanguageModel, caches: Sequence[KVCache], plans: Sequence[Plan]) -
     shared = [
         _Shared(lm, [caches[i] for i in own], [plans[i] for i in own], [starts[i] for i in own]) for own in together
     ]
-    biases = {i: _bias(lm, caches[i], plans[i]) for i in alone}
+    lengths = {i: _length(caches[i], plans[i]) for i in alone}
+    biases = {i: _bias(lm, caches[i], plans[i], lengths[i]) for i in alone}
 
     def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         if len(sizes) == 1:
-            return attend_rows(q, *caches[0].write(layer, k, v), biases[0].to(q.device))
+            return attend_rows(q, *caches[0].write(layer, k, v, lengths[0]), biases[0].to(q.device))
         out = q.new_empty(q.shape[0], q.shape[1] * q.shape[2])
         for i in alone:
             own = slice(starts[i], starts[i] + sizes[i])
-            out[own] = attend_rows(q[own], *caches[i].write(layer, k[own], v[own]), biases[i].to(q.device))
+            keys, values = caches[i].write(layer, k[own], v[own], lengths[i])
+            out[own] = attend_rows(q[own], keys, values, biases[i].to(q.device))
         for group in shared:
             group.attend(layer, q, k, v, out)
         return out
@@ -101,12 +105,19 @@ def _groups(caches: Sequence[KVCache], sizes: Sequence[int]) -> tuple[list[list[
     return together, [i for i in range(len(sizes)) if i not in among]
 
 
-def _bias(lm: LanguageModel, cache: KVCache, plan: Plan) -> Tensor:
-    """Added to one run's scores, (G · n, length + n): a row sees the cache, and of the pass what the rule says."""
+def _length(cache: KVCache, plan: Plan) -> int:
+    """Rows of the cache that attention is computed over, what lies beyond the pass's own being hidden."""
+    return -(-(cache.length + len(plan.rows)) // STEP) * STEP
+
+
+def _bias(lm: LanguageModel, cache: KVCache, plan: Plan, length: int) -> Tensor:
+    """Added to one run's scores, (G · n, length): a row sees the cache, and of the pass what the rule says."""
+    n, known = len(plan.rows), cache.length
+    whole = torch.full((n, length), -torch.inf, dtype=lm.dtype)
+    whole[:, :known] = 0
     among = masks.attention_mask(plan.rows, lm.causal_attn)
-    hidden = torch.zeros(among.shape, dtype=lm.dtype).masked_fill(~among, -torch.inf)
-    whole = torch.cat([hidden.new_zeros(len(plan.rows), cache.length), hidden], dim=1).to(lm.device)
-    return whole.repeat(_group(lm), 1)
+    whole[:, known : known + n].masked_fill_(among, 0)
+    return whole.to(lm.device).repeat(_group(lm), 1)
 
 
 def _group(lm: LanguageModel) -> int:
@@ -124,8 +135,8 @@ class _Shared:
         self.group = _group(lm)
         self.slots = max(cache.slot for cache in caches) + 1
         sizes = [len(plan.rows) for plan in plans]
-        self.rows = max(sizes)
-        self.length = max(cache.length + n for cache, n in zip(caches, sizes, strict=True))
+        self.rows = few_sizes(max(sizes))
+        self.length = max(_length(cache, plan) for cache, plan in zip(caches, plans, strict=True))
         bias = torch.full((self.slots, self.rows, self.length), -torch.inf, dtype=lm.dtype)
         bias[:, :, 0] = 0  # a padding row sees something, or its softmax would not be a number
         gather = torch.zeros(self.slots, self.rows, dtype=torch.int64)
@@ -134,7 +145,7 @@ class _Shared:
             s, t = cache.slot, cache.length
             among = masks.attention_mask(plan.rows, lm.causal_attn)
             bias[s, :n, :t] = 0
-            bias[s, :n, t : t + n] = torch.zeros(n, n, dtype=lm.dtype).masked_fill(~among, -torch.inf)
+            bias[s, :n, t : t + n].masked_fill_(among, 0)
             gather[s, :n] = torch.arange(start, start + n)
             coordinates += [(s, t + i, i, start + i) for i in range(n)]
         self.bias = bias[:, None].repeat(1, 1, self.group, 1).to(lm.device)  # (B, 1, G · R, M)

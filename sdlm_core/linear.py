@@ -9,6 +9,7 @@ three quarters of the time (measured on AVX-512 without AMX; 0.85 at 72 rows, ev
 from __future__ import annotations
 
 import functools
+import math
 
 import torch
 import torch.nn.functional as F
@@ -28,7 +29,11 @@ def linear(weight: Tensor, bias: Tensor | None) -> Linear:
 
 
 class Packed:
-    """The product over a packed copy of a bfloat16 weight on the CPU. The plain weight may be given up."""
+    """The product over a packed copy of a bfloat16 weight on the CPU. The plain weight may be given up.
+
+    oneDNN compiles a kernel for each number of rows it meets (10 ms and some memory for all matrices of a layer) and
+    keeps about a thousand. Passes of many runs have any number of rows, so it is rounded up to one of few.
+    """
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         self.packed = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), 16)  # the hint changes nothing
@@ -36,5 +41,15 @@ class Packed:
         self(weight.new_zeros(1, weight.shape[1]))
 
     def __call__(self, x: Tensor) -> Tensor:
+        rows = x.shape[0]
+        surplus = few_sizes(rows) - rows
+        if surplus:
+            x = F.pad(x, (0, 0, 0, surplus))
         out: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.packed, self.bias, "none", [], "")
-        return out
+        return out[:rows]
+
+
+def few_sizes(rows: int) -> int:
+    """`rows` up to 16, beyond it a number not much larger: a multiple of 8, from 128 on of 32, from 1,024 on of 256."""
+    step = 1 if rows <= 16 else 8 if rows <= 128 else 32 if rows <= 1024 else 256
+    return math.ceil(rows / step) * step
