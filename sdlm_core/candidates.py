@@ -103,11 +103,12 @@ def entropies(p: Tensor) -> Tensor:
     return torch.linalg.vecdot(p, logarithm).neg_()  # type: ignore[no-any-return]
 
 
-def read(measured: Tensor) -> list[Guess]:
-    """The lines of `measure`, brought to the host in one transfer."""
-    half = (measured.shape[-1] - 4) // 2
-    out = []
-    for row in measured.cpu().numpy():
+def read(measured: Sequence[Tensor]) -> list[Guess]:
+    """All lines of several `measure`s, brought to the host in one transfer."""
+    out: list[Guess] = []
+    table = torch.cat(list(measured)).cpu().numpy() if measured else ()
+    for row in table:
+        half = (len(row) - 4) // 2
         ids, probabilities = row[4 : 4 + half], row[4 + half :]
         some = int(np.count_nonzero(probabilities > 0))
         out.append(

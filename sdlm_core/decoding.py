@@ -77,35 +77,25 @@ def decide(runs: Sequence[Run], plans: Sequence[Plan], hidden: Sequence[Tensor])
     All runs' rows go through the LM head together, and what the host needs comes over in one transfer. None where the
     run only read a chunk of its prompt.
     """
-    deciding = [i for i, plan in enumerate(plans) if not plan.prefill]
-    d = {i: runs[i].block_size for i in deciding}
-    drafted = {i: len(runs[i]._draft) for i in deciding}
-    blocks = {i: hidden[i][-d[i] * (drafted[i] + 1) :].view(drafted[i] + 1, d[i], -1) for i in deciding}
-    guessing = [i for i in deciding if runs[i].config.algorithm == "self_speculative"]
-    # Branch i's first row predicts the token after draft[:i]. Without a draft to come, its whole block is wanted.
-    first = {i: blocks[i][:, 0] if i in guessing else blocks[i][0] for i in deciding}
-    judged = _judge([(runs[i], first[i], 0) for i in deciding])
-    ids, lines = ({i: x[k] for i, x in zip(deciding, judged, strict=True)} for k in (0, 1))
-    # A drafted token holds while the branch before it, itself holding, predicts it; the rest of the block of the last
-    # branch that holds is the next draft. How many hold, () int64, stays on the device.
-    rest = []
-    for i in guessing:
-        draft = torch.tensor([c.token_id for c in runs[i]._draft], dtype=torch.int64, device=ids[i].device)
-        held = (ids[i][: drafted[i]] == draft).cumprod(0).sum()
-        rest.append((runs[i], blocks[i].index_select(0, held[None])[0, 1:], held + 1))
-    drafts = dict(zip(guessing, _judge(rest), strict=True))
-    parts = [lines[i] for i in deciding] + [drafts[i][1] for i in guessing]
-    told = iter(read(torch.cat(parts))) if parts else iter(())
-    firsts = {i: list(islice(told, len(ids[i]))) for i in deciding}
-    out: list[Decision | None] = [None] * len(runs)
-    for i in deciding:
-        if i in guessing:
-            out[i] = runs[i].verify(firsts[i], list(islice(told, d[i] - 1)))
-        else:
-            confidences = [g.confidence for g in firsts[i]]
-            n = 1 if d[i] == 1 else count_accepted(confidences, runs[i].config.threshold)
-            out[i] = Decision(firsts[i], n, [])
-    return out
+    turns = [(run, run.branches(h)) for run, plan, h in zip(runs, plans, hidden, strict=True) if not plan.prefill]
+    guessing = [run.config.algorithm == "self_speculative" for run, _ in turns]
+    # Branch i's first row predicts the token after draft[:i]; where nothing was drafted, the whole block is wanted.
+    wanted = [(run, b[:, 0] if guess else b[0], 0) for (run, b), guess in zip(turns, guessing, strict=True)]
+    found = _judge(wanted)
+    drafting = [
+        (run, *run.rest_of_the_last_branch_that_holds(b, ids))
+        for (run, b), (ids, _), guess in zip(turns, found, guessing, strict=True)
+        if guess
+    ]
+    told = iter(read([measured for _, measured in found + _judge(drafting)]))
+    firsts = [list(islice(told, len(ids))) for ids, _ in found]
+    decided = iter(
+        [
+            run.verify(first, list(islice(told, run.block_size - 1))) if guess else run.accept(first)
+            for (run, _), first, guess in zip(turns, firsts, guessing, strict=True)
+        ]
+    )
+    return [None if plan.prefill else next(decided) for plan in plans]
 
 
 def _judge(wanted: Sequence[tuple[Run, Tensor, Tensor | int]]) -> list[tuple[Tensor, Tensor]]:
@@ -114,7 +104,8 @@ def _judge(wanted: Sequence[tuple[Run, Tensor, Tensor | int]]) -> list[tuple[Ten
     if not wanted:
         return []
     sizes = [len(rows) for _, rows, _ in wanted]
-    logits = wanted[0][0].lm.transformer.logits(torch.cat([rows for _, rows, _ in wanted])).split(sizes)
+    logits = wanted[0][0].lm.transformer.logits(torch.cat([rows for _, rows, _ in wanted]))
+    each = logits.split(sizes)
     alike: dict[tuple[float, float, int], list[int]] = {}
     for index, (run, _, _) in enumerate(wanted):
         c = run.config
@@ -122,7 +113,8 @@ def _judge(wanted: Sequence[tuple[Run, Tensor, Tensor | int]]) -> list[tuple[Ten
     out: dict[int, tuple[Tensor, Tensor]] = {}
     for members in alike.values():
         own = [sizes[i] for i in members]
-        p = filtered_distribution(torch.cat([logits[i] for i in members]), wanted[members[0]][0].config)
+        theirs = logits if len(members) == len(wanted) else torch.cat([each[i] for i in members])
+        p = filtered_distribution(theirs, wanted[members[0]][0].config)
         noise = [run.noise_at(place, len(rows)) for run, rows, place in (wanted[i] for i in members)]
         chosen = choose(p, None if noise[0] is None else torch.cat([n for n in noise if n is not None]))
         names = [wanted[i][0].config.algorithm for i in members for _ in range(sizes[i])]
@@ -197,6 +189,26 @@ class Run:
             token_ids += [text[t - 1 + i], *masked]
             rows.append(masks.block_rows(t - 1 + i, d, i))
         return Plan(token_ids, masks.concat(rows), last - first)
+
+    def branches(self, hidden: Tensor) -> Tensor:
+        """(branches, D, hidden) of the planned rows' hidden states (n, hidden): the blocks, which come last."""
+        count = len(self._draft) + 1
+        return hidden[-self.block_size * count :].view(count, self.block_size, -1)
+
+    def accept(self, block: list[Guess]) -> Decision:
+        """The longest prefix that the rule is sure of (section 3.4); at D = 1 the one candidate."""
+        n = 1 if self.block_size == 1 else count_accepted([g.confidence for g in block], self.config.threshold)
+        return Decision(block, n, [])
+
+    def rest_of_the_last_branch_that_holds(self, blocks: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
+        """Self-speculative: the rows (D − 1, hidden) that draft what comes next, and how far they lie beyond it.
+
+        A drafted token holds while the branch before it, itself holding, predicts it. first: (branches,), what each
+        branch predicts first. How many hold, () int64, stays on the device.
+        """
+        draft = torch.tensor([c.token_id for c in self._draft], dtype=torch.int64, device=first.device)
+        held = (first[: len(draft)] == draft).cumprod(0).sum()
+        return blocks.index_select(0, held[None])[0, 1:], held + 1
 
     def verify(self, firsts: list[Guess], draft: list[Guess]) -> Decision:
         """Self-speculative: how many of the last draft hold, given what each branch predicts first, and the next draft.
