@@ -144,6 +144,7 @@ class _Shared:
         for cache, plan, start, n in zip(caches, plans, starts, sizes, strict=True):
             s, t = cache.slot, cache.length
             among = masks.attention_mask(plan.rows, lm.causal_attn)
+            bias[s, :n] = -torch.inf
             bias[s, :n, :t] = 0
             bias[s, :n, t : t + n].masked_fill_(among, 0)
             gather[s, :n] = torch.arange(start, start + n)

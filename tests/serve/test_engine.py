@@ -90,6 +90,18 @@ def test_in_bfloat16_too(checkpoint: Callable[..., Path]) -> None:
                 assert ticket.trace().token_ids == sdlm_core.decode(lm, prompt, plain).token_ids
 
 
+def test_prompts_of_one_token_in_company(lm: sdlm_core.LanguageModel) -> None:
+    """Their block may see nothing but itself: not even the first row of the cache, which holds its own token's copy."""
+    pool = lm.new_pool()
+    configs = [DecodeConfig(block_size=4, threshold=0.0, max_new_tokens=4) for _ in range(6)]
+    together = [Run(lm, [7 + i], config, pool) for i, config in enumerate(configs)]
+    for i, (p, config) in enumerate(zip(sdlm_core.advance(together), configs, strict=True)):
+        alone = next(sdlm_core.stream(lm, [7 + i], config))
+        assert p is not None
+        assert [c.token_id for c in p.candidates] == [c.token_id for c in alone.candidates]
+        assert [c.probability for c in p.candidates] == pytest.approx([c.probability for c in alone.candidates], 1e-4)
+
+
 def test_a_run_that_raises_takes_only_itself_down(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     bad = engine.lm.encode([5] * 7)[1]
     plan = Run.plan
