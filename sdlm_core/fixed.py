@@ -74,16 +74,17 @@ class FixedForward:
     def _captured(self, compute: Callable[[], Tensor]) -> Callable[[], Tensor]:
         """A graph of `compute`, or `compute` itself where this model or this place does not allow one."""
         try:
-            side = torch.cuda.Stream()
-            side.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(side):
-                compute()  # libraries set themselves up in a first run, which a graph may not hold
-            torch.cuda.current_stream().wait_stream(side)
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, pool=self._memory):
-                out = compute()
+            with torch.cuda.device(self.device):
+                side = torch.cuda.Stream()
+                side.wait_stream(torch.cuda.current_stream())
+                with torch.cuda.stream(side):
+                    compute()  # libraries set themselves up in a first run, which a graph may not hold
+                torch.cuda.current_stream().wait_stream(side)
+                graph = torch.cuda.CUDAGraph()
+                with torch.cuda.graph(graph, pool=self._memory):
+                    out = compute()
             self._memory = self._memory or graph.pool()
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:
             log.warning("Decoding without CUDA graphs: %s", error)
             self.capture = False
             return compute
