@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 INITIAL_ROWS = 256
 
 
+def capacity_for(rows: int) -> int:
+    """Rows that a pool makes room for where `rows` are needed: INITIAL_ROWS, doubled until they fit."""
+    capacity = INITIAL_ROWS
+    while capacity < rows:
+        capacity *= 2
+    return capacity
+
+
 class CachePool:
     """Keys and values of several runs.
 
@@ -59,10 +67,7 @@ class CachePool:
     def reserve(self, rows: int) -> None:
         """Make room for `rows` rows in every slot."""
         if rows > self.capacity:
-            capacity = max(self.capacity, INITIAL_ROWS)
-            while capacity < rows:
-                capacity *= 2
-            self._grow(self.slots, capacity)
+            self._grow(self.slots, capacity_for(rows))
 
     def clear(self) -> None:
         """Give the buffers back, which never shrink otherwise. No run may be in the pool."""

@@ -89,12 +89,16 @@ def measure(p: Tensor, chosen: Tensor, algorithms: Sequence[str]) -> Tensor:
     entropy = entropies(p)[:, None]
     by_entropy = [a == "entropy_conf" for a in algorithms]
     if any(by_entropy):
-        # Rounding may not push an even distribution to 0 or below: τ = 0 accepts everything.
-        certainty = (1 - entropy / math.log(vocabulary)).clamp(torch.finfo(torch.float32).tiny, 1)
-        confidence = torch.where(torch.tensor(by_entropy, device=p.device)[:, None], certainty, probability)
+        rows = torch.tensor(by_entropy, device=p.device)[:, None]
+        confidence = torch.where(rows, certainty(entropy, vocabulary), probability)
     top_p, top_ids = p.topk(min(ALTERNATIVES, vocabulary), dim=-1)
     # Token ids are below 2^24, so float32 carries them exactly beside the probabilities.
     return torch.cat([chosen[:, None].float(), confidence, probability, entropy, top_ids.float(), top_p], dim=-1)
+
+
+def certainty(entropy: Tensor, vocabulary: int) -> Tensor:
+    """1 − H / ln|V| (equation 8). Rounding may not push it to 0 or below: τ = 0 accepts even an even distribution."""
+    return (1 - entropy / math.log(vocabulary)).clamp(torch.finfo(torch.float32).tiny, 1)
 
 
 def entropies(p: Tensor) -> Tensor:

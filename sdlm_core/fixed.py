@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sdlm_core import masks
-from sdlm_core.cache import KVCache
+from sdlm_core.cache import CachePool, KVCache
 from sdlm_core.masks import CAUSAL
 from sdlm_core.model import Transformer, attention
 
@@ -54,17 +54,17 @@ class FixedForward:
             given[cache.slot, -1] = cache.length
         for cache, table in zip(caches, tables, strict=True):
             laid[cache.slot, :, : table.shape[1]] = table
-        out = self._pass(caches[0], slots, rows, length, given).view(slots, rows, -1)
+        out = self._pass(pool, slots, rows, length, given).view(slots, rows, -1)
         return [out[cache.slot, : table.shape[1]] for cache, table in zip(caches, tables, strict=True)]
 
-    def _pass(self, cache: KVCache, slots: int, rows: int, length: int, given: Tensor) -> Tensor:
+    def _pass(self, pool: CachePool, slots: int, rows: int, length: int, given: Tensor) -> Tensor:
         """(slots · rows, hidden)."""
         key = (slots, rows, length)
         if key not in self._passes:
             table = given.to(self.device)
 
             def compute() -> Tensor:
-                return self._compute(cache, table, rows, length)
+                return self._compute(pool, table, rows, length)
 
             self._passes[key] = (table, self._captured(compute) if self.capture else compute)
         table, replay = self._passes[key]
@@ -95,9 +95,9 @@ class FixedForward:
 
         return replay
 
-    def _compute(self, cache: KVCache, table: Tensor, rows: int, length: int) -> Tensor:
+    def _compute(self, pool: CachePool, table: Tensor, rows: int, length: int) -> Tensor:
         """The pass; nothing in it depends on a number that only the device knows."""
-        pool, slots = cache.pool, table.shape[0]
+        slots = table.shape[0]
         known = table[:, -1]  # (B,)
         token_ids, position, block, horizon = table[:, :-1].view(slots, 4, rows).unbind(1)  # (B, R) each
         among = masks.visible(
@@ -113,7 +113,7 @@ class FixedForward:
         own = among.gather(2, ahead.clamp(0, rows - 1)[:, None].expand(-1, rows, -1))
         seen = (ahead < 0)[:, None] | (own & (ahead < rows)[:, None])  # (B, R, M)
         shape = self.transformer.shape
-        group = shape.query_heads // shape.kv_heads
+        group = shape.group
         dtype = self.transformer.embedding.dtype
         bias = torch.zeros(seen.shape, dtype=dtype, device=self.device).masked_fill(~seen, -torch.inf)
         bias = bias[:, None].repeat(1, 1, group, 1)  # (B, 1, G · R, M)

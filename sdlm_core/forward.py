@@ -112,16 +112,17 @@ def _length(cache: KVCache, plan: Plan) -> int:
 
 def _bias(lm: LanguageModel, cache: KVCache, plan: Plan, length: int) -> Tensor:
     """Added to one run's scores, (G · n, length): a row sees the cache, and of the pass what the rule says."""
+    bias = torch.empty(len(plan.rows), length, dtype=lm.dtype)
+    _fill(bias, lm, cache, plan)
+    return bias.to(lm.device).repeat(lm.transformer.shape.group, 1)
+
+
+def _fill(bias: Tensor, lm: LanguageModel, cache: KVCache, plan: Plan) -> None:
+    """Write to bias (n, length) 0 where a row sees a row of the cache, −∞ elsewhere."""
     n, known = len(plan.rows), cache.length
-    whole = torch.full((n, length), -torch.inf, dtype=lm.dtype)
-    whole[:, :known] = 0
-    among = masks.attention_mask(plan.rows, lm.causal_attn)
-    whole[:, known : known + n].masked_fill_(among, 0)
-    return whole.to(lm.device).repeat(_group(lm), 1)
-
-
-def _group(lm: LanguageModel) -> int:
-    return lm.transformer.shape.query_heads // lm.transformer.shape.kv_heads
+    bias.fill_(-torch.inf)
+    bias[:, :known] = 0
+    bias[:, known : known + n].masked_fill_(masks.attention_mask(plan.rows, lm.causal_attn), 0)
 
 
 class _Shared:
@@ -132,21 +133,18 @@ class _Shared:
         self, lm: LanguageModel, caches: Sequence[KVCache], plans: Sequence[Plan], starts: Sequence[int]
     ) -> None:
         self.pool: CachePool = caches[0].pool
-        self.group = _group(lm)
+        self.group = lm.transformer.shape.group
         self.slots = max(cache.slot for cache in caches) + 1
         sizes = [len(plan.rows) for plan in plans]
         self.rows = few_sizes(max(sizes))
         self.length = max(_length(cache, plan) for cache, plan in zip(caches, plans, strict=True))
         bias = torch.full((self.slots, self.rows, self.length), -torch.inf, dtype=lm.dtype)
-        bias[:, :, 0] = 0  # a padding row sees something, or its softmax would not be a number
+        bias[:, :, 0] = 0  # padding rows see something, or their softmax would not be a number
         gather = torch.zeros(self.slots, self.rows, dtype=torch.int64)
         coordinates: list[tuple[int, int, int, int]] = []  # slot, place in it, place in the padding, row of the pass
         for cache, plan, start, n in zip(caches, plans, starts, sizes, strict=True):
             s, t = cache.slot, cache.length
-            among = masks.attention_mask(plan.rows, lm.causal_attn)
-            bias[s, :n] = -torch.inf
-            bias[s, :n, :t] = 0
-            bias[s, :n, t : t + n].masked_fill_(among, 0)
+            _fill(bias[s, :n], lm, cache, plan)
             gather[s, :n] = torch.arange(start, start + n)
             coordinates += [(s, t + i, i, start + i) for i in range(n)]
         self.bias = bias[:, None].repeat(1, 1, self.group, 1).to(lm.device)  # (B, 1, G · R, M)

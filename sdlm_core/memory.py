@@ -14,7 +14,7 @@ from typing import Any
 import psutil  # type: ignore[import-untyped]
 import torch
 
-from sdlm_core.cache import INITIAL_ROWS
+from sdlm_core.cache import capacity_for
 from sdlm_core.cgroup import cgroup_free
 from sdlm_core.errors import SDLMError
 from sdlm_core.model import Shape
@@ -61,12 +61,10 @@ def run_rows(prompt: int, answer: int, block_size: int, speculative: bool) -> in
 
 def cache_bytes(shape: Shape, rows: int, dtype: torch.dtype, runs: int = 1) -> int:
     """Bytes of a CachePool that has come to hold up to `rows` rows of each of `runs` runs; it grows by doubling."""
-    capacity, slots = INITIAL_ROWS, 1
-    while capacity < rows:
-        capacity *= 2
+    slots = 1
     while slots < runs:
         slots *= 2
-    return 2 * shape.layers * shape.kv_heads * shape.head_dim * capacity * slots * dtype.itemsize
+    return 2 * shape.layers * shape.kv_heads * shape.head_dim * capacity_for(rows) * slots * dtype.itemsize
 
 
 def free_bytes(devices: Iterable[torch.device]) -> int | None:

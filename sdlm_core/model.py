@@ -35,6 +35,11 @@ class Shape:
     context: int
     norm_eps: float
 
+    @property
+    def group(self) -> int:
+        """Query heads that share a key head."""
+        return self.query_heads // self.kv_heads
+
     @classmethod
     def of(cls, config: Any) -> Shape:
         """Read from a transformers config of one of ARCHITECTURES."""

@@ -40,12 +40,11 @@ def _read(lm: LanguageModel, pairs: Sequence[tuple[Sequence[int], Sequence[int]]
     texts = [[*prompt, *answer][:-1] for prompt, answer in pairs]  # the last token is predicted, not read
     sizes = [len(text) for text in texts]
     layouts = [masks.causal_rows(0, n, lm.device) for n in sizes]
-    group = lm.transformer.shape.query_heads // lm.transformer.shape.kv_heads
     biases = []
     for rows in layouts:
         sees = masks.attention_mask(rows, lm.causal_attn)
         bias = torch.zeros(sees.shape, dtype=lm.dtype, device=lm.device).masked_fill(~sees, -torch.inf)
-        biases.append(bias.repeat(group, 1))
+        biases.append(bias.repeat(lm.transformer.shape.group, 1))
 
     def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         parts = zip(q.split(sizes), k.split(sizes), v.split(sizes), biases, strict=True)

@@ -8,13 +8,12 @@ The rows, masks and forward pass are the decoder's own; only the candidates' tex
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 
-from sdlm_core.candidates import choose, entropies, filtered_distribution
+from sdlm_core.candidates import certainty, choose, entropies, filtered_distribution
 from sdlm_core.decoding import Run
 from sdlm_core.forward import forward_rows
 
@@ -85,12 +84,11 @@ def read_blocks(readers: Sequence[Reader]) -> list[Block]:
         noise = torch.cat(rows)
     ids = choose(p, noise)
     probability = p.gather(-1, ids[:, None])[:, 0]
-    entropy = entropies(p)
-    certainty = (1 - entropy / math.log(p.shape[-1])).clamp(torch.finfo(torch.float32).tiny, 1)
+    sure = certainty(entropies(p), p.shape[-1])
     # float32 by its shortest decimal form, as the decoder reports it: 0.9, not 0.8999999761581421
     table = [
         ids.tolist(),
         [float(str(x)) for x in probability.cpu().numpy()],
-        [float(str(x)) for x in certainty.cpu().numpy()],
+        [float(str(x)) for x in sure.cpu().numpy()],
     ]
     return [Block(*(tuple(column[i : i + d]) for column in table)) for i in range(0, len(readers) * d, d)]

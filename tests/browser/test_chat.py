@@ -95,7 +95,7 @@ def test_retry_and_clear(visitor: Visitor, address: str) -> None:
     visitor.page.click("#stage button:has-text('Clear')")
     assert visitor.stage("s.turns.length") == 0
     assert visitor.stage("s.status") == "empty"
-    visitor.page.wait_for_function("!document.querySelector('#stage .row:not([hidden])')")  # drawn with the next frame
+    visitor.page.wait_for_selector("#stage .row:visible", state="detached")  # drawn with the next frame
 
 
 def test_mistakes_become_sentences(visitor: Visitor, address: str) -> None:

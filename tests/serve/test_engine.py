@@ -37,6 +37,20 @@ def engine(lm: sdlm_core.LanguageModel) -> Iterator[Engine]:
         yield engine
 
 
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Passes are held back until it is set."""
+    opened = threading.Event()
+    plan = Run.plan
+
+    def held(run: Run, *arguments: Any) -> Any:
+        assert opened.wait(10)
+        return plan(run, *arguments)
+
+    monkeypatch.setattr(Run, "plan", held)
+    return opened
+
+
 def some_jobs(count: int, seed: int = 0) -> list[tuple[list[int], DecodeConfig]]:
     draw = random.Random(seed)
     jobs = []
@@ -123,17 +137,7 @@ def test_a_run_that_raises_takes_only_itself_down(engine: Engine, monkeypatch: p
     assert engine.decode([7, 8, 9], DecodeConfig(max_new_tokens=3)).finish_reason == "length", "it goes on afterwards"
 
 
-def test_a_full_line_is_said_and_positions_are_known(
-    lm: sdlm_core.LanguageModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    gate = threading.Event()
-    plan = Run.plan
-
-    def held(run: Run, *arguments: Any) -> Any:
-        assert gate.wait(10)
-        return plan(run, *arguments)
-
-    monkeypatch.setattr(Run, "plan", held)
+def test_a_full_line_is_said_and_positions_are_known(lm: sdlm_core.LanguageModel, gate: threading.Event) -> None:
     with Engine(lm, max_runs=1, max_waiting=2) as engine:
         first = engine.submit("one")
         wait_until(lambda: engine.load == (1, 0))
@@ -292,15 +296,7 @@ def test_caches_that_do_not_fit_together_wait_in_line(lm: sdlm_core.LanguageMode
         assert sum(b.nbytes for b in engine._pool.keys + engine._pool.values) <= (engine.cache_budget or 0)
 
 
-def test_nobody_overtakes_the_first_in_line(lm: sdlm_core.LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    gate = threading.Event()
-    plan = Run.plan
-
-    def held(run: Run, *arguments: Any) -> Any:
-        assert gate.wait(10)
-        return plan(run, *arguments)
-
-    monkeypatch.setattr(Run, "plan", held)
+def test_nobody_overtakes_the_first_in_line(lm: sdlm_core.LanguageModel, gate: threading.Event) -> None:
     small, large = (cache_bytes(lm.transformer.shape, rows, lm.dtype) for rows in (256, 512))
     assert large == 2 * small
     with Engine(lm, max_runs=8, cache_budget=small + small) as engine:
