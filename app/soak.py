@@ -19,10 +19,10 @@ import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil  # type: ignore[import-untyped]
 from gradio_client.utils import apply_diff  # type: ignore[import-untyped]
 
 from app.screenshots import running_process
@@ -207,11 +207,11 @@ def broken(story: Story, settings: dict[str, Any], stopped: bool) -> str | None:
 
 
 def resident_mib(pid: int) -> float:
-    """Resident memory of a process (Linux); NaN where it cannot be read."""
-    with contextlib.suppress(OSError, StopIteration):
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-        return int(next(line for line in lines if line.startswith("VmRSS:")).split()[1]) / 1024
-    return float("nan")
+    """Resident memory of a process; NaN where it cannot be read."""
+    try:
+        return float(psutil.Process(pid).memory_info().rss) / 2**20
+    except psutil.Error:
+        return float("nan")
 
 
 async def watch(tally: Tally, pid: int | None, began: float) -> None:

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from sdlm_core.errors import SDLMError
-from sdlm_core.memory import give_back
+from sdlm_core.heap import give_back
 
 PREFIX = "base_model.model."
 TOKENS = ".token_adapter.trainable_tokens_delta"  # PEFT's name for the trained rows of an embedding

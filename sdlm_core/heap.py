@@ -1,7 +1,8 @@
-"""The C library's heap. By default glibc gives large freed blocks back to the system and has them mapped anew."""
+"""The C library's heap: what is freed is kept for the passes to come, and given back while a model is loaded."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 
 
@@ -21,3 +22,9 @@ def keep_freed_memory() -> None:
     mallopt(mmap_threshold, 1 << 30)
     mallopt(trim_threshold, (1 << 31) - 1)
     mallopt(top_pad, 256 << 20)
+
+
+def give_back() -> None:
+    """Hand memory that was freed back to the system. glibc keeps it, and loading frees as much as it leaves."""
+    with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)

@@ -21,10 +21,10 @@ from transformers.utils import logging as transformers_logging
 from sdlm_core import builtin
 from sdlm_core.adapter import merge_adapter
 from sdlm_core.errors import SDLMError
-from sdlm_core.heap import keep_freed_memory
+from sdlm_core.heap import give_back, keep_freed_memory
 from sdlm_core.language_model import LanguageModel
 from sdlm_core.linear import linear
-from sdlm_core.memory import check_fits, give_back, is_out_of_memory
+from sdlm_core.memory import check_fits, is_out_of_memory
 from sdlm_core.model import ARCHITECTURES, Layer, Linear, Shape, Transformer
 
 log = logging.getLogger(__name__)

@@ -5,8 +5,6 @@ A config tells every size, so nothing here opens a weight file. It knows nothing
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 from collections.abc import Iterable
 from importlib.util import find_spec
 from typing import Any
@@ -91,12 +89,6 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether this is a lack of memory, as CUDA, MPS, the CPU's allocator or Python report it."""
     words = ("out of memory", "can't allocate memory", "not enough memory")
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(w in str(error) for w in words)
-
-
-def give_back() -> None:
-    """Hand memory that was freed back to the system. glibc keeps it, and loading frees as much as it leaves."""
-    with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def check_fits(

@@ -16,7 +16,8 @@ Several GPUs: `accelerate launch -m sdlm_core retrofit ...`."""
 
 HELP = {
     "model": "folder or hub name of the model to retrofit",
-    "data": 'conversations as JSONL, or a JSON file {"sources": [{"path", "weight", "group"}]} that mixes several',
+    "data": 'conversations as JSONL, or a JSON file that mixes several: {"sources": [{"path", "weight", "group"}]}; '
+    '"self_distilled": true marks answers that the model wrote itself',
     "output": "folder for the result, the log and checkpoints",
     "block_size": "tokens guessed per pass, D in the paper",
     "causal_attn": "let a block's rows see only the rows before them, instead of the whole block",
@@ -35,6 +36,8 @@ HELP = {
     "block_density": "blocks per answer token",
     "max_blocks": "most blocks a conversation",
     "text_loss": "weight of next-token labels on the text rows, which are computed anyway; the paper's loss has none",
+    "teacher_temperature": "above 0: text rows of sources marked self_distilled learn, instead of single tokens, the "
+    "base model's distribution sharpened to this temperature; keeps the answers close to the base's",
     "max_tokens": "conversations are cut to this length",
     "held_out": "share of prompts kept out of training to judge by",
     "held_out_rows": "most rows per group in a held-out evaluation",

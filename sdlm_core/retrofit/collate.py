@@ -7,7 +7,7 @@ flat list: no padding, nothing wasted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -27,6 +27,7 @@ class Segment:
     start: int
     text: int
     blocks: int
+    self_distilled: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,29 @@ class Batch:
             self.labels.to(device),
             self.offset.to(device),
         )
+
+    def self_distilled_text(self) -> tuple[Batch | None, Tensor]:
+        """What a teacher reads: the text rows of self-distilled sequences as a batch of their own, whose labelled rows
+        are theirs here, in order; and which of this batch's labelled rows those are, bool (m,)."""
+        kept = [s for s in self.segments if s.self_distilled]
+        taught = torch.zeros(len(self), dtype=torch.bool, device=self.token_ids.device)
+        for s in kept:
+            taught[s.start : s.start + s.text] = True
+        chosen = taught[self.loss_rows] & (self.labels >= 0)
+        if not bool(chosen.any()):
+            return None, chosen
+        place = taught.cumsum(0) - 1  # where a row went
+        starts = [int(place[s.start]) if s.text else 0 for s in kept]
+        rows = Rows(self.rows.position[taught], self.rows.block[taught], self.rows.horizon[taught])
+        return Batch(
+            self.token_ids[taught],
+            self.sequence[taught],
+            rows,
+            [Segment(at, s.text, 0) for at, s in zip(starts, kept, strict=True)],
+            place[self.loss_rows[chosen]],
+            self.labels[chosen],
+            self.offset[chosen],
+        ), chosen
 
 
 @dataclass(frozen=True)
@@ -97,7 +121,7 @@ class Collator:
             token_ids=torch.tensor(token_ids),
             sequence=torch.zeros(text + count, dtype=torch.int64),
             rows=rows,
-            segments=[Segment(0, text, len(starts))],
+            segments=[Segment(0, text, len(starts), conversation.self_distilled)],
             loss_rows=torch.arange(text + count - len(labels), text + count),
             labels=torch.tensor(labels),
             offset=torch.tensor(offset),
@@ -144,7 +168,7 @@ def pack(parts: list[Batch]) -> Batch:
         token_ids=torch.cat([p.token_ids for p in parts]),
         sequence=torch.cat([torch.full((len(p),), i) for i, p in enumerate(parts)]),
         rows=masks.concat([p.rows for p in parts]),
-        segments=[Segment(at, p.segments[0].text, p.segments[0].blocks) for at, p in zip(starts, parts, strict=False)],
+        segments=[replace(p.segments[0], start=at) for at, p in zip(starts, parts, strict=False)],
         loss_rows=torch.cat([p.loss_rows + at for at, p in zip(starts, parts, strict=False)]),
         labels=torch.cat([p.labels for p in parts]),
         offset=torch.cat([p.offset for p in parts]),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,13 @@ class Conversation:
     """Token ids of one conversation and where the assistant speaks.
 
     turns: (first, end) of each answer's tokens, end exclusive; the end token is the last one inside unless the answer
-    was cut off.
+    was cut off. self_distilled: the answers are the base model's own.
     """
 
     token_ids: list[int]
     turns: list[tuple[int, int]]
     group: str
+    self_distilled: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,12 @@ class Source:
     group: str
     records: list[str]  # the JSON lines to train on
     held_out: list[str]  # those kept apart
+    self_distilled: bool = False  # the base model wrote the answers itself
+
+    def conversation(self, line: str, tokenizer: Any, max_tokens: int) -> Conversation:
+        """The conversation of one of its lines."""
+        made = tokenize(json.loads(line), tokenizer, max_tokens, self.group)
+        return replace(made, self_distilled=self.self_distilled)
 
 
 class Mixture:
@@ -80,9 +87,10 @@ class Mixture:
         while True:
             index = min(range(len(self.sources)), key=lambda i: (self.rows[i] / self.sources[i].weight, i))
             epoch, place = divmod(self.drawn[index], len(self.sources[index].records))
-            line = self.sources[index].records[self._permutation(index, epoch)[place]]
+            source = self.sources[index]
+            line = source.records[self._permutation(index, epoch)[place]]
             self.drawn[index] += 1
-            conversation = tokenize(json.loads(line), self.tokenizer, self.max_tokens, self.sources[index].group)
+            conversation = source.conversation(line, self.tokenizer, self.max_tokens)
             if conversation.turns:
                 return index, conversation
             self.rows[index] += 1  # nothing to learn from it; move on, and never stand still
@@ -101,29 +109,36 @@ class Mixture:
 def load_sources(path: str | Path, held_out: float) -> list[Source]:
     """The sources named by a JSONL file, or by a meta JSON file: {"sources": [{"path", "weight", "group"}, ...]}.
 
-    Paths in a meta file are relative to it. `held_out` is the share of prompts kept apart, chosen by their hash, so a
-    prompt that stands in two files is kept apart in both.
+    Paths in a meta file are relative to it; `"self_distilled": true` marks a file whose answers the base model wrote.
+    `held_out` is the share of prompts kept apart, chosen by their hash, so a prompt that stands in two files is kept
+    apart in both.
     """
     path = Path(path)
     if not path.is_file():
         raise SDLMError(f"There is no data file at {path}. Give --data a JSONL file or a meta JSON file.")
     if path.suffix == ".jsonl":
-        return [_load_source(path, 1.0, DEFAULT_GROUP, held_out)]
+        return [_load_source(path, 1.0, DEFAULT_GROUP, held_out, False)]
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))["sources"]
         named = [
-            (path.parent / e["path"], float(e.get("weight", 1.0)), str(e.get("group", DEFAULT_GROUP))) for e in entries
+            (
+                path.parent / e["path"],
+                float(e.get("weight", 1.0)),
+                str(e.get("group", DEFAULT_GROUP)),
+                e.get("self_distilled") is True,
+            )
+            for e in entries
         ]
     except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
         raise SDLMError(
             f'{path} is no meta file; expected {{"sources": [{{"path": "a.jsonl", "weight": 0.5, "group": "chat"}}]}}.'
         ) from error
-    if not named or any(weight <= 0 for _, weight, _ in named):
+    if not named or any(weight <= 0 for _, weight, *_ in named):
         raise SDLMError(f"{path} must name at least one source, each with a weight above 0.")
-    return [_load_source(p, weight, group, held_out) for p, weight, group in named]
+    return [_load_source(p, weight, group, held_out, own) for p, weight, group, own in named]
 
 
-def _load_source(path: Path, weight: float, group: str, held_out: float) -> Source:
+def _load_source(path: Path, weight: float, group: str, held_out: float, self_distilled: bool) -> Source:
     if not path.is_file():
         raise SDLMError(f"There is no data file at {path}.")
     records: list[str] = []
@@ -141,7 +156,7 @@ def _load_source(path: Path, weight: float, group: str, held_out: float) -> Sour
         (kept_apart if is_held_out(prompt, held_out) else records).append(line)
     if not records:
         raise SDLMError(f"{path} holds no conversation to train on.")
-    return Source(path, weight, group, records, kept_apart)
+    return Source(path, weight, group, records, kept_apart, self_distilled)
 
 
 def is_held_out(prompt: str, share: float) -> bool:
@@ -193,7 +208,7 @@ def held_out_conversations(sources: list[Source], tokenizer: Any, max_tokens: in
     """The conversations kept apart, source by source in the file's order."""
     for source in sources:
         for line in source.held_out:
-            conversation = tokenize(json.loads(line), tokenizer, max_tokens, source.group)
+            conversation = source.conversation(line, tokenizer, max_tokens)
             if conversation.turns:
                 yield conversation
 

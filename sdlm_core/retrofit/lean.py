@@ -8,6 +8,7 @@ are computed from the layer's input and output gradient directly; the gradient o
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -61,6 +62,16 @@ class MergedLinear:
     def __call__(self, x: Tensor) -> Tensor:
         out: Tensor = _MergedLinear.apply(x, self, *self.a, *self.b)  # type: ignore[no-untyped-call]
         return out
+
+
+class BaseLinear:
+    """The frozen matrices of a MergedLinear alone, without a copy."""
+
+    def __init__(self, linear: Any) -> None:
+        self.linear: MergedLinear = linear
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.linear.base, self.linear.bias)
 
 
 class _MergedLinear(torch.autograd.Function):
@@ -160,6 +171,20 @@ class LeanModel:
             linear.merge()
         if self.mask_row is not None:
             self.embedding[self.mask_token_id] = self.mask_row[0].to(self.dtype)
+
+    def base(self) -> Transformer:
+        """The model before training, in the frozen matrices that a LoRA adapter leaves as they were."""
+        layers = [
+            replace(
+                layer,
+                qkv=BaseLinear(layer.qkv),
+                output=BaseLinear(layer.output),
+                gate_up=BaseLinear(layer.gate_up),
+                down=BaseLinear(layer.down),
+            )
+            for layer in self.transformer.layers
+        ]
+        return replace(self.transformer, layers=layers)
 
     def hidden(self, token_ids: Tensor, positions: Tensor, attend: Attend) -> Tensor:
         """Hidden states (n, h) of n rows, differentiable in all that is trained."""

@@ -34,7 +34,7 @@ from sdlm_core.retrofit.collate import TEXT, Batch, Collator, packs
 from sdlm_core.retrofit.data import Mixture, load_sources
 from sdlm_core.retrofit.held_out import evaluate, held_out_batches, mean_losses
 from sdlm_core.retrofit.lean import LeanModel
-from sdlm_core.retrofit.loss import cross_entropy
+from sdlm_core.retrofit.loss import Teacher, cross_entropy
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +67,7 @@ class RetrofitConfig:
     block_density: float = 0.4  # blocks per answer token
     max_blocks: int = 48  # a conversation
     text_loss: float = 0.0  # weight of the text rows' own next-token loss
+    teacher_temperature: float = 0.0  # above 0: self-distilled text rows learn the base's distribution, so sharpened
     max_tokens: int = 1024  # a conversation, longer ones are cut
     held_out: float = 0.02
     held_out_rows: int = 6144  # a group
@@ -88,6 +89,10 @@ class RetrofitConfig:
             raise SDLMError("block_size, rows_per_step and max_blocks must be at least 1, block_density in (0, 1].")
         if self.text_loss < 0:
             raise SDLMError("text_loss is a weight: 0 or more.")
+        if self.teacher_temperature < 0:
+            raise SDLMError("teacher_temperature is a temperature: 0 or more.")
+        if self.teacher_temperature and not (self.text_loss and self.lora_rank):
+            raise SDLMError("A teacher teaches text rows through an adapter: give --text-loss and --lora-rank too.")
         if not 0 <= self.held_out < 1:
             raise SDLMError("held_out is a share of the prompts: at least 0 and below 1.")
 
@@ -217,6 +222,7 @@ class LossModule(nn.Module):
         dtype = compute_dtype(config, device)
         self.lean = LeanModel(model, mask_token_id, dtype, config.recompute_layers)
         self.implementation = default_implementation(device) if config.attention == "auto" else config.attention
+        self.base = self.lean.base() if config.teacher_temperature else None
 
     def forward(self, batch: Batch, labels: int) -> tuple[Tensor, Tensor]:
         """The step's mean loss is over `labels` labels; this batch's share of it, a float32 scalar, differentiable, and
@@ -226,8 +232,28 @@ class LossModule(nn.Module):
         hidden = self.lean.hidden(batch.token_ids, batch.rows.position, attend)[batch.loss_rows]  # (m, h)
         weights = (batch.labels >= 0).float() / labels
         weights[batch.offset == TEXT] *= c.text_loss
-        row_id, row = self.lean.trained_head_row()
-        return cross_entropy(hidden, self.lean.head_weight(), batch.labels, weights, row_id, row)
+        head, trained_row = self.lean.head_weight(), self.lean.trained_head_row()
+        if self.base is None:
+            return cross_entropy(hidden, head, batch.labels, weights, *trained_row)
+        text, taught = batch.self_distilled_text()
+        own = ~taught
+        loss, own_losses = cross_entropy(hidden[own], head, batch.labels[own], weights[own], *trained_row)
+        losses = torch.empty_like(weights).masked_scatter_(own, own_losses)
+        if text is not None:
+            teacher = Teacher(self._base_hidden(text), c.teacher_temperature, self.lean.mask_token_id)
+            taught_loss, taught_losses = cross_entropy(
+                hidden[taught], head, batch.labels[taught], weights[taught], *trained_row, teacher
+            )
+            loss, losses = loss + taught_loss, losses.masked_scatter_(taught, taught_losses)
+        return loss, losses
+
+    @torch.no_grad()
+    def _base_hidden(self, text: Batch) -> Tensor:
+        """The base model's hidden states (m, h) at the labelled rows of sequences without blocks."""
+        assert self.base is not None
+        implementation = "sdpa" if self.implementation == "split" else self.implementation  # nothing to split
+        attend = attention(text, self.config.block_size, self.config.causal_attn, implementation, self.lean.dtype)
+        return self.base.forward(text.token_ids, text.rows.position, attend)[text.loss_rows]
 
 
 def load_base(config: RetrofitConfig, device: torch.device) -> tuple[Any, nn.Module, int]:

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from sdlm_core.retrofit.loss import cross_entropy
+from sdlm_core.retrofit.loss import Teacher, cross_entropy
 
 
 @pytest.mark.parametrize("chunk", [5, 64])
@@ -57,3 +57,26 @@ def test_bfloat16_keeps_the_gradient_of_confident_rows() -> None:
     assert exact.grad is not None
     error = (hidden.grad.float() - exact.grad).norm() / exact.grad.norm()
     assert error < 0.05
+
+
+def test_a_teacher_is_learnt_as_it_is_at_its_temperature() -> None:
+    torch.manual_seed(0)
+    hidden, taught = torch.randn(23, 16, requires_grad=True), torch.randn(23, 16)
+    head = torch.randn(50, 16)
+    row = head[7].clone().requires_grad_()
+    labels, weights = torch.randint(8, 50, (23,)), torch.rand(23)
+    total, losses = cross_entropy(hidden, head, labels, weights, 7, row, Teacher(taught, 0.5, never=7), chunk=5)
+    total.backward()
+    found = hidden.grad
+    hidden.grad = None
+    trained = head.clone().requires_grad_()
+    wanted = (taught @ head.t()) / 0.5
+    wanted[:, 7] = -torch.inf
+    logits = hidden @ trained.t()
+    expected = (F.cross_entropy(logits, wanted.softmax(dim=-1), reduction="none") * weights).sum()
+    expected.backward()
+    assert trained.grad is not None
+    torch.testing.assert_close(total, expected)
+    torch.testing.assert_close(found, hidden.grad)
+    torch.testing.assert_close(row.grad, trained.grad[7])
+    torch.testing.assert_close(losses, F.cross_entropy(logits, labels, reduction="none").detach())

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from peft import PeftModel
 from safetensors.torch import load_file
 
@@ -123,6 +125,37 @@ def test_text_loss_is_added_with_its_weight(base: Path, data: Path, tmp_path: Pa
     assert float(text_losses.sum()) > 1
     assert found[1.0] - found[0.0] == pytest.approx(float(text_losses.sum()), rel=1e-4)
     assert found[0.5] - found[0.0] == pytest.approx(0.5 * float(text_losses.sum()), rel=1e-4)
+
+
+@pytest.mark.parametrize("implementation", ["split", "eager", "flex_attention"])
+def test_the_base_teaches_the_text_it_wrote(base: Path, data: Path, tmp_path: Path, implementation: str) -> None:
+    settings = config(base, data, tmp_path, text_loss=1.0, teacher_temperature=0.5, attention=implementation)
+    _, model, mask_id = train.load_base(settings, torch.device("cpu"))
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.1)  # no longer what the base says
+    module = train.LossModule(model, settings, mask_id, torch.device("cpu"))
+    plain = tiny.batch(block_size=4, text_labels=True)
+    segments = [replace(s, self_distilled=index != 1) for index, s in enumerate(plain.segments)]
+    batch = replace(plain, segments=segments)
+    with torch.no_grad():
+        (taught, losses), (untaught, same) = module(batch, 1), module(plain, 1)
+
+    expected, hard, student = 0.0, 0.0, model.merge_and_unload()
+    teacher = tiny.model()
+    student.model.embed_tokens.weight.data[mask_id] = student.lm_head.weight.data[mask_id]
+    for segment in (segments[0], segments[2]):
+        place = slice(segment.start, segment.start + segment.text)
+        ids = batch.token_ids[place][None]
+        label = torch.full((len(batch),), -100).index_copy(0, batch.loss_rows, batch.labels)[place]
+        wanted = teacher(ids).logits[0] / 0.5
+        wanted[:, mask_id] = -torch.inf
+        logits = student(ids).logits[0][label >= 0]
+        expected += F.cross_entropy(logits, wanted.softmax(dim=-1)[label >= 0], reduction="sum").item()
+        hard += F.cross_entropy(logits, label[label >= 0], reduction="sum").item()
+
+    torch.testing.assert_close(losses, same)  # what is reported stays comparable
+    assert (taught - untaught).item() == pytest.approx(expected - hard, rel=1e-3)
 
 
 def test_the_adapter_loads_in_peft(base: Path, data: Path, tmp_path: Path) -> None:
