@@ -68,7 +68,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         return sdlm_core.load_model(arguments.model, device=arguments.device, quantization=arguments.quantization)
 
-    house = House(load)
+    if os.environ.get("SPACES_ZERO_GPU"):
+        from app.zero import ZeroEngine
+
+        house = House(load, ZeroEngine)
+        house.load()  # here and now: ZeroGPU takes the weights that are there when the page is launched
+    else:
+        house = House(load)
     blocks = page.build(house)
     _, url, _ = blocks.launch(
         server_name=arguments.host,
@@ -77,7 +83,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         quiet=True,
         **page.launch_options(),
     )
-    house.open()  # after the page, which should not wait for the model's imports
+    if not os.environ.get("SPACES_ZERO_GPU"):
+        house.open()  # after the page, which should not wait for the model's imports
     print(f"The page is at {url}  (Ctrl+C ends it)", flush=True)
     blocks.block_thread()
     house.close()

@@ -22,13 +22,16 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 from app.limits import Request
-from sdlm_core import SDLMError, Trace
+from sdlm_core import DecodeConfig, Pass, SDLMError, Trace
 from sdlm_core.evaluate.likelihood import log_likelihoods
-from sdlm_core.serve import Engine, EngineFull, Ticket
+from sdlm_core.language_model import LanguageModel, Prompt
+from sdlm_core.serve import Engine, EngineFull
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +45,26 @@ PASS_SECONDS = 3.0  # more than a pass takes; who is in line for longer waits fo
 HEARTBEAT_SECONDS = 1.0  # how often a page that has gone is noticed while there is nothing new
 
 Message = dict[str, Any]
+
+
+class Ticket(Protocol):
+    """A run's place with whoever decodes; `sdlm_core.serve.Ticket` says what each means."""
+
+    @property
+    def position(self) -> int: ...
+    def take(self) -> tuple[list[Pass], bool]: ...
+    def trace(self) -> Trace: ...
+    def cancel(self) -> None: ...
+
+
+class Model(Protocol):
+    """What the house needs of whoever decodes; `sdlm_core.serve.Engine` says what each means."""
+
+    @property
+    def load(self) -> tuple[int, int]: ...
+    def submit(self, prompt: Prompt, config: DecodeConfig, on_news: Callable[[], None]) -> Ticket: ...
+    def call(self, function: Callable[..., Any], *args: Any) -> Future[Any]: ...
+    def close(self) -> None: ...
 
 
 @dataclass(eq=False)
@@ -81,11 +104,15 @@ class Feed:
 class House:
     """The model, the engine that shares it, and the runs of all visitors."""
 
-    def __init__(self, load: Callable[[], Any]) -> None:
+    def __init__(self, load: Callable[[], Any], make_engine: Callable[[Any], Model] | None = None) -> None:
+        """load: makes the model; make_engine: what decodes with it, an `Engine` unless said otherwise."""
         self.error: str | None = None
         self.lm: Any = None
         self._load = load
-        self._engine: Engine | None = None
+        # Whoever is let in has one place in the engine, so the engine's own line never refuses: a race or a sweep that
+        # has begun is not turned away between two of its lanes.
+        self._make_engine = make_engine or partial(Engine, max_runs=MAX_RUNS, max_waiting=MAX_RUNS + MAX_WAITING)
+        self._engine: Model | None = None
         self._present: list[Feed] = []  # all that are being followed, in order of asking
         self._feeds: OrderedDict[str, Feed] = OrderedDict()  # those and the last finished ones, by run id
 
@@ -93,14 +120,13 @@ class House:
 
     def open(self) -> None:
         """Load the model on a thread of its own; `status` tells how far that is."""
-        threading.Thread(target=self._open, name="load", daemon=True).start()
+        threading.Thread(target=self.load, name="load", daemon=True).start()
 
-    def _open(self) -> None:
+    def load(self) -> None:
+        """Load the model on this thread. What goes wrong becomes `error`."""
         try:
             self.lm = self._load()
-            # Whoever is let in has one place in the engine, so the engine's own line never refuses: a race or a sweep
-            # that has begun is not turned away between two of its lanes.
-            self._engine = Engine(self.lm, max_runs=MAX_RUNS, max_waiting=MAX_RUNS + MAX_WAITING)
+            self._engine = self._make_engine(self.lm)
         except SDLMError as error:
             self.error = str(error)
             log.error("%s", error)
@@ -194,15 +220,10 @@ class House:
 
         The reading waits its turn between two passes; giving up the wait gives up the reading.
         """
-        engine, lm = self._engine, self.lm
+        engine = self._engine
         if engine is None or not token_ids:
             return None
-
-        def read() -> float:
-            found = log_likelihoods(lm, [(lm.encode(messages)[1], token_ids)])[0]
-            return sum(x for x, _ in found) / len(found)
-
-        return await asyncio.wrap_future(engine.call(read))
+        return await asyncio.wrap_future(engine.call(_mean_log_likelihood, messages, token_ids))
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
@@ -277,6 +298,11 @@ class House:
         finished = [old_id for old_id, old in self._feeds.items() if old.over]
         for old_id in finished[:-KEEP_RUNS]:
             del self._feeds[old_id]
+
+
+def _mean_log_likelihood(lm: LanguageModel, messages: list[dict[str, str]], token_ids: Sequence[int]) -> float:
+    found = log_likelihoods(lm, [(lm.encode(messages)[1], token_ids)])[0]
+    return sum(x for x, _ in found) / len(found)
 
 
 def _encoded(message: Message) -> str:

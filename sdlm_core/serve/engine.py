@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import queue
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import torch
 
@@ -22,11 +21,13 @@ from sdlm_core.decoding import PREFILL_ROWS, Run, advance
 from sdlm_core.errors import SDLMError
 from sdlm_core.language_model import LanguageModel, Prompt
 from sdlm_core.memory import cache_bytes, free_bytes, gigabytes, is_out_of_memory, run_rows
+from sdlm_core.serve.inbox import Inbox
 from sdlm_core.trace import Pass, Trace
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+P = ParamSpec("P")
 Call = tuple[Callable[[], None], Future[Any]]
 
 
@@ -46,8 +47,7 @@ class Ticket:
         speculative = run.config.algorithm == "self_speculative"
         self.rows = run_rows(len(run.prompt_ids), run.max_new_tokens, run.block_size, speculative)
         self._engine = engine
-        self._on_news = on_news
-        self._told: queue.SimpleQueue[Pass | Exception | None] = queue.SimpleQueue()
+        self._inbox = Inbox(on_news)
         self._delivered = 0
         self._cancelled = False
 
@@ -66,49 +66,24 @@ class Ticket:
 
     def take(self) -> tuple[list[Pass], bool]:
         """The passes since the last `take`, without waiting, and whether that was all. Raises what the run raised."""
-        passes: list[Pass] = []
-        while True:
-            try:
-                told = self._told.get_nowait()
-            except queue.Empty:
-                return passes, False
-            if isinstance(told, Exception):
-                if passes:  # first what came before it
-                    self._told.put(told)
-                    return passes, False
-                raise told
-            if told is None:
-                return passes, True
-            passes.append(told)
+        return self._inbox.take()
 
     def __iter__(self) -> Iterator[Pass]:
         """The passes as they come. Raises what the run raised."""
         try:
-            while (told := self._told.get()) is not None:
-                if isinstance(told, Exception):
-                    raise told
-                yield told
+            yield from self._inbox
         finally:
             self.cancel()
 
     def _deliver(self) -> None:
-        for p in self.run.passes[self._delivered :]:
-            self._told.put(p)
-            self._delivered += 1
-        self._notify()
+        fresh = self.run.passes[self._delivered :]
+        self._delivered += len(fresh)
+        self._inbox.put(fresh)
 
     def _end(self, error: Exception | None = None) -> None:
         self.run.leave()
         self._deliver()
-        self._told.put(error)
-        self._notify()
-
-    def _notify(self) -> None:
-        if self._on_news is not None:
-            try:
-                self._on_news()
-            except Exception:  # a listener that has gone must not take the engine with it
-                log.debug("A listener failed", exc_info=True)
+        self._inbox.end(error)
 
 
 class Engine:
@@ -180,14 +155,16 @@ class Engine:
             pass
         return ticket.trace()
 
-    def call(self, function: Callable[[], T]) -> Future[T]:
-        """Have `function` called on the engine's thread between two passes: whoever else needs the model's weights."""
+    def call(
+        self, function: Callable[Concatenate[LanguageModel, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> Future[T]:
+        """Have function(lm, *args) called on the engine's thread between two passes: whoever else needs the weights."""
         future: Future[T] = Future()
 
         def work() -> None:
             if future.set_running_or_notify_cancel():
                 try:
-                    future.set_result(function())
+                    future.set_result(function(self.lm, *args, **kwargs))
                 except Exception as error:
                     future.set_exception(error)
 
@@ -265,7 +242,7 @@ class Engine:
                 del self._waiting[: len(joining)]
                 if joining:
                     for ticket in self._waiting:
-                        ticket._notify()
+                        ticket._inbox.ring()
                 calls, self._calls = self._calls, []
                 if self._running or calls:
                     return list(self._running), calls

@@ -255,13 +255,13 @@ def test_a_listener_that_fails_harms_nobody(engine: Engine) -> None:
 def test_a_call_runs_on_the_engines_thread_and_its_error_comes_back(lm: sdlm_core.LanguageModel) -> None:
     with Engine(lm, max_runs=2) as engine:
         busy = engine.submit("hello", DecodeConfig(threshold=1.0, max_new_tokens=100))
-        assert engine.call(lambda: threading.current_thread().name).result(10) == "sdlm-engine"
+        assert engine.call(lambda _: threading.current_thread().name).result(10) == "sdlm-engine"
         with pytest.raises(ZeroDivisionError):
-            engine.call(lambda: 1 // 0).result(10)
+            engine.call(lambda _: 1 // 0).result(10)
         busy.cancel()
         assert list(engine.submit("again", DecodeConfig(max_new_tokens=2))), "it goes on afterwards"
     with pytest.raises(SDLMError, match="closed"):
-        engine.call(lambda: None)
+        engine.call(lambda _: None)
 
 
 # -- memory -----------------------------------------------------------------------------------------------------------
@@ -281,11 +281,11 @@ def test_caches_that_do_not_fit_together_wait_in_line(lm: sdlm_core.LanguageMode
     jobs = some_jobs(9, seed=3)
     with Engine(lm, max_runs=8, cache_budget=2 * cache_bytes(lm.transformer.shape, 200, lm.dtype)) as engine:
         gate = threading.Event()
-        engine.call(lambda: gate.wait(10))
+        engine.call(lambda _: gate.wait(10))
         tickets = [engine.submit(prompt, config) for prompt, config in jobs]
         seen: list[tuple[int, int]] = []
         for ticket in tickets:
-            ticket._on_news = lambda: seen.append(engine.load)
+            ticket._inbox.on_news = lambda: seen.append(engine.load)
         gate.set()
         for ticket, (prompt, config) in zip(tickets, jobs, strict=True):
             list(ticket)
