@@ -109,6 +109,7 @@ class KVCache:
         """Move the frontier over the first `rows` rows of the last pass."""
         self.length += rows
 
+    @torch.inference_mode()  # as the passes that wrote the buffers
     def copy(self, other: KVCache, rows: int) -> None:
         """Take over the first `rows` rows of another run of the same model."""
         self.pool.reserve(rows)

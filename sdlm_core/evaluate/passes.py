@@ -60,6 +60,13 @@ class Reader(Run):
         known = len(self.prompt_ids) + len(self.token_ids)
         self.cache.copy(other.cache, min(shared, other.cache.length, known - 1))
 
+    def move_out(self) -> None:
+        """From the pool it shares into a cache of its own, where others can still copy what it has read."""
+        own = self.lm.new_pool().join()
+        own.copy(self.cache, self.cache.length)
+        self.leave()
+        self.cache = own
+
 
 @torch.inference_mode()
 def read_blocks(readers: Sequence[Reader]) -> list[Block]:

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from sdlm_core.cache import CachePool
 from sdlm_core.candidates import count_accepted
 from sdlm_core.config import DecodeConfig
 from sdlm_core.evaluate.cells import Cell
@@ -49,9 +50,16 @@ class _Lane:
     """
 
     def __init__(
-        self, lm: LanguageModel, root: Node, answer: Answer, config: DecodeConfig, reference: _Lane | None = None
+        self,
+        lm: LanguageModel,
+        pool: CachePool,
+        root: Node,
+        answer: Answer,
+        config: DecodeConfig,
+        reference: _Lane | None = None,
     ) -> None:
-        self.lm, self.node, self.answer, self.config, self.reference = lm, root, answer, config, reference
+        self.lm, self.pool = lm, pool
+        self.node, self.answer, self.config, self.reference = root, answer, config, reference
         self.room = min(config.max_new_tokens, lm.context_length - len(lm.encode(answer.item.prompt)[1]))
         self.blocks: list[Block] = []
         self._reader: Reader | None = None
@@ -67,11 +75,16 @@ class _Lane:
         if self._reader is not None:
             self._reader.extend(self.answer.token_ids)
             return self._reader
-        self._reader = Reader(self.lm, self.answer.item.prompt, self.config)
+        self._reader = Reader(self.lm, self.answer.item.prompt, self.config, self.pool)
         self._reader.extend(self.answer.token_ids)
         if self.reference is not None and self.reference._reader is not None:
             self._reader.copy_cache(self.reference._reader)
         return self._reader
+
+    def leave(self) -> None:
+        """Make room in the pool; what a reference has read stays."""
+        if self._reader is not None:
+            self._reader.leave() if self.reference else self._reader.move_out()
 
     def _keep(self, block: Block) -> None:
         """Accept a prefix, cut at an end token and at the length limit, as `Run.commit` does."""
@@ -96,11 +109,12 @@ def decode_unit(
     """Decode every item under every cell of one D; `progress` hears the share of answers that are finished."""
     # At D = 1 there is no τ, and a model without a mask token can do nothing else.
     reference_cell = Cell("prob_conf", block_size, 1.0) if block_size > 1 else Cell("autoregressive", 1)
+    pool = lm.new_pool()  # of the lanes in hand, which attend in one call
     roots = {item.id: Node() for item in items}
     references: dict[str, _Lane] = {}
     finished: dict[tuple[str, Cell], Answer] = {}
     waiting: deque[_Lane] = deque(
-        _Lane(lm, roots[item.id], Answer(item, reference_cell), reference_cell.config(template)) for item in items
+        _Lane(lm, pool, roots[item.id], Answer(item, reference_cell), reference_cell.config(template)) for item in items
     )
     active: list[_Lane] = []
     computed, total = 0, len(items) * (len(cells) + 1)
@@ -112,6 +126,7 @@ def decode_unit(
             if not lane.replay():
                 still.append(lane)
                 continue
+            lane.leave()
             answer = lane.answer
             finished[answer.item.id, answer.cell] = answer
             if answer.cell == reference_cell:
@@ -121,7 +136,9 @@ def decode_unit(
                         finished[answer.item.id, cell] = speculate(lane.answer, lane.blocks, cell)
                     elif cell != reference_cell:
                         waiting.append(
-                            _Lane(lm, roots[answer.item.id], Answer(answer.item, cell), cell.config(template), lane)
+                            _Lane(
+                                lm, pool, roots[answer.item.id], Answer(answer.item, cell), cell.config(template), lane
+                            )
                         )
         active = still
         if len(active) < lanes and waiting:
