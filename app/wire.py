@@ -77,7 +77,11 @@ def server_functions(house: House) -> list[Callable[..., Any]]:
         """The recordings that the stage shows before anyone has asked anything."""
         return [path.read_text(encoding="utf-8") for path in sorted(EXAMPLES.glob("*.json"))]
 
-    return [status, stop, missed, check_trace, player, examples]
+    def race_example(_: Any = None) -> list[str]:
+        """The recorded race that its tab opens with: three traces, in the order of the lanes."""
+        return [path.read_text(encoding="utf-8") for path in sorted((EXAMPLES / "race").glob("*.json"))]
+
+    return [status, stop, missed, check_trace, player, examples, race_example]
 
 
 def owner_of(request: gr.Request) -> str:

@@ -76,6 +76,22 @@
         if (status.block_size && values.block_size === undefined) this.compose.block.set(Math.min(16, status.block_size));
       });
       this._say("Choose a prompt, and the three start.");
+      if (!prompt) gradio.server.race_example(null).then((texts) => this._showRecording(texts));
+    }
+
+    /** What the tab opens with: a race that was recorded, at its end. */
+    _showRecording(texts) {
+      if (this.began || texts.length !== this.lanes.length) return;
+      this.lanes.forEach((lane, i) => {
+        lane.record = S.Record.from(JSON.parse(texts[i]), "example");
+      });
+      this._compare();
+      for (const lane of this.lanes) {
+        lane.draw(lane.record.passes.length, this.lanes[0].record, true);
+        setText(lane.state, "Recorded");
+      }
+      const { prompt, device } = this.lanes[0].record.head;
+      this._say(`A recorded race: “${S.words.lastQuestion(prompt)}” (${device}). Choose a prompt to start one of your own. ${this._result()}`);
     }
 
     _say(text, failed = false) {
@@ -87,6 +103,7 @@
     _start() {
       const prompt = this.compose.text.value;
       if (!prompt.trim()) return this.compose.text.focus();
+      this.began = true;
       cancelAnimationFrame(this.frame);
       this.lanes.forEach((lane) => lane.clear("Waits for its turn"));
       this.replay.disabled = true;
@@ -121,11 +138,16 @@
     _finish(stopped) {
       this.compose.setBusy(false);
       if (stopped) return this._say("Stopped. Start again to see all three.");
+      this._compare();
+      this._say(this._result());
+      this._replay();
+    }
+
+    /** All three are there: mark where the answers part, and offer the replay. */
+    _compare() {
       const first = this.lanes[0].record;
       for (const lane of this.lanes) lane.answer.update({ partsAt: lane.record === first ? -1 : lane.record.partsFrom(first) });
       this.replay.disabled = false;
-      this._say(this._result());
-      this._replay();
     }
 
     _result() {

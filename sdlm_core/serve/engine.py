@@ -284,8 +284,6 @@ class Engine:
             return
         if is_out_of_memory(error):
             error = SDLMError("There was not enough memory for this run. Use a shorter prompt, or try again later.")
-        else:
-            log.error("A run failed", exc_info=error)
         with self._change:
             if batch[0] in self._running:
                 self._running.remove(batch[0])

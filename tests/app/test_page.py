@@ -57,7 +57,11 @@ def test_the_page_is_built_without_a_model() -> None:
 
 
 def test_the_shipped_examples_are_traces() -> None:
-    texts = {f.__name__: f for f in wire.server_functions(House(lambda: None))}["examples"]()
+    ask = {f.__name__: f for f in wire.server_functions(House(lambda: None))}
+    race = [Trace.from_json(text) for text in ask["race_example"]()]
+    assert [t.config.algorithm for t in race] == ["autoregressive", "prob_conf", "self_speculative"]
+    assert len({t.prompt for t in race}) == 1
+    texts = ask["examples"]()
     assert texts
     for text in texts:
         assert Trace.from_json(text).passes

@@ -8,6 +8,26 @@ if TYPE_CHECKING:
     from tests.browser.conftest import Visitor
 
 
+def test_it_opens_with_a_recorded_race(visitor: Visitor, address: str) -> None:
+    visitor.open(address)
+    page = visitor.page
+    page.click("button[role=tab]:has-text('Race')")
+    page.wait_for_selector("#race .timeline button:not([disabled])")
+    race = "document.querySelector('#race .sdlm').parentNode.race"
+    assert page.evaluate(f"{race}.lanes.map((l) => l.record.origin)") == ["example"] * 3
+    assert "A recorded race" in visitor.text("#race .banner")
+    shown = page.locator("#race .racer .stats div:first-child b").all_text_contents()
+    assert [int(n) for n in shown] == page.evaluate(f"{race}.lanes.map((l) => l.record.passes.length)")
+    page.click("#race .timeline button")
+    page.wait_for_function(
+        "[...document.querySelectorAll('#race .lane-state')].every((n) => n.textContent === 'Finished')"
+    )
+    page.fill("#race textarea", "Why is the sky blue?")
+    page.evaluate(f"{race}.compose.length.set(8)")
+    page.click("#race .go")
+    page.wait_for_function(f"{race}.lanes.every((l) => l.record && l.record.origin === 'live' && l.record.tail)")
+
+
 def test_three_runs_measured_then_replayed(visitor: Visitor, address: str) -> None:
     visitor.open(address)
     page = visitor.page
