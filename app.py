@@ -62,13 +62,15 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     from app import page
     from app.runs import House
+    from sdlm_core.fixed import on_zerogpu
 
     def load() -> object:
         import sdlm_core
 
         return sdlm_core.load_model(arguments.model, device=arguments.device, quantization=arguments.quantization)
 
-    if os.environ.get("SPACES_ZERO_GPU"):
+    zerogpu = on_zerogpu()
+    if zerogpu:
         from app.zero import ZeroEngine
 
         house = House(load, ZeroEngine)
@@ -83,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         quiet=True,
         **page.launch_options(),
     )
-    if not os.environ.get("SPACES_ZERO_GPU"):
+    if not zerogpu:
         house.open()  # after the page, which should not wait for the model's imports
     print(f"The page is at {url}  (Ctrl+C ends it)", flush=True)
     blocks.block_thread()

@@ -6,9 +6,11 @@ the same in a sentence.
 
 from __future__ import annotations
 
+import hashlib
 import html
 import json
 import logging
+import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from functools import lru_cache
@@ -28,6 +30,7 @@ from sdlm_core.evaluate.tasks import Item, load_set
 log = logging.getLogger(__name__)
 
 ASSETS = Path(__file__).parent.parent / "assets"
+DOWNLOADS = tempfile.TemporaryDirectory(prefix="sdlm-lab-")  # gone when the app ends; a folder a browser session
 RULES = [("probability", "prob_conf"), ("entropy", "entropy_conf")]
 SPEEDS = [("tokens per pass", "tokens_per_pass"), ("wall clock", "wall_clock")]
 QUALITIES = [("right answers", "accuracy"), ("agreement with τ 1", "agreement"), ("log-likelihood", "log_likelihood")]
@@ -310,11 +313,22 @@ def _bar(sentence: str, done: float) -> str:
     return f'<progress max="1" value="{done:.3f}"></progress> {html.escape(sentence)}'
 
 
-def _files(results: list[lab_runs.Result]) -> tuple[Any, Any]:
+def leave(owner: str) -> None:
+    """Delete what a browser session had to download."""
+    shutil.rmtree(_downloads(owner), ignore_errors=True)
+
+
+def _downloads(owner: str) -> Path:
+    """A browser session's folder. What the browser calls itself does not become a path."""
+    return Path(DOWNLOADS.name) / hashlib.sha256(owner.encode()).hexdigest()
+
+
+def _files(results: list[lab_runs.Result], request: gr.Request) -> tuple[Any, Any]:
     """The session's runs as two files to download."""
     if not results:
         return gr.DownloadButton(interactive=False), gr.DownloadButton(interactive=False)
-    folder = Path(tempfile.mkdtemp(prefix="sdlm-lab-"))
+    folder = _downloads(wire.owner_of(request))
+    folder.mkdir(exist_ok=True)
     paths = folder / "sdlm-runs.csv", folder / "sdlm-runs.json"
     paths[0].write_text(lab_runs.to_csv(results), encoding="utf-8")
     paths[1].write_text(lab_runs.to_json(results), encoding="utf-8")

@@ -88,7 +88,10 @@ async def sweep(
                     count += 1
                     timed = not (lanes[0]["company"] or message["company"])
                     untimed += not timed
-                    reading = await house.log_likelihood(messages, finished.token_ids)
+                    try:
+                        reading = await house.log_likelihood(messages, finished.token_ids)
+                    except SDLMError:  # the run itself is worth having
+                        reading = None
                     sentence = f"{count} of {total} runs: {describe(finished.config)}."
                     yield Update(sentence, count / total, [measure(finished, traces, item, timed, reading)])
     note = f" Others were decoding too, so {untimed} of them have no wall-clock figure." if untimed else ""

@@ -17,7 +17,8 @@ FONT_MONO = ["IBM Plex Mono", "ui-monospace", "Consolas", "monospace"]
 
 def build(house: House) -> gr.Blocks:
     """All tabs, wired to one house."""
-    with gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False) as page:
+    # Gradio keeps a copy of every file that was offered for download: looked for hourly, deleted after a day.
+    with gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False, delete_cache=(3600, 86400)) as page:
         with gr.Tabs(elem_id="tabs"):
             with gr.Tab("Watch", id="watch"):
                 chat.build(house)
@@ -28,6 +29,7 @@ def build(house: House) -> gr.Blocks:
 
         def leave(request: gr.Request) -> None:
             house.leave(wire.owner_of(request))
+            lab.leave(wire.owner_of(request))
 
         page.unload(leave)
     return page

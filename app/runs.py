@@ -1,8 +1,9 @@
 """The visitors' runs: who is let in, how a run's passes travel to the page that asked for it, and when it ends.
 
-All runs share the forward passes of one `Engine`; here its tickets become numbered messages. The house lives in the
-page's event loop and never waits there for the model: the engine decodes on a thread of its own and rings. It knows
-nothing of Gradio, nor of how passes are made and batched. What the page is told, as JSON objects with a "kind":
+All runs are decoded by one `Engine` (or what stands for it, see `Decoder`); here its tickets become numbered messages.
+The house lives in the page's event loop and never waits there for the model: the engine decodes on a thread of its own
+and rings. It knows nothing of Gradio, nor of how passes are made and batched. What the page is told, as JSON objects
+with a "kind":
 
 waiting: position (place in line, from 1; 0 while the model loads for those it can take at once), model ("loading",
          "ready")
@@ -38,7 +39,8 @@ log = logging.getLogger(__name__)
 MAX_RUNS = 32  # runs in one forward pass
 MAX_WAITING = 64  # visitors in line for them
 MAX_OWN = 4  # runs of one browser session: an answer, a race, a sweep, and one that is just being stopped
-KEEP_RUNS = 64  # finished runs whose messages can still be asked for
+KEEP_RUNS = 64  # finished runs whose messages can still be asked for,
+KEEP_CHARACTERS = 200_000_000  # while all messages together are no longer than this
 FLUSH_SECONDS = 0.04  # passes that come faster travel together
 OVERLAP = 4  # messages said again, since a browser may skip an update; what has been said costs no wire
 PASS_SECONDS = 3.0  # more than a pass takes; who is in line for longer waits for room, be it memory
@@ -57,8 +59,10 @@ class Ticket(Protocol):
     def cancel(self) -> None: ...
 
 
-class Model(Protocol):
+class Decoder(Protocol):
     """What the house needs of whoever decodes; `sdlm_core.serve.Engine` says what each means."""
+
+    shares: bool
 
     @property
     def load(self) -> tuple[int, int]: ...
@@ -83,9 +87,11 @@ class Feed:
     company: bool = False  # whether someone else has been in the engine with the lane in hand
     stopped: bool = False
     over: bool = False
+    characters: int = 0
 
     def say(self, message: Message) -> None:
         self.messages.append(_encoded(message))
+        self.characters += len(self.messages[-1])
 
     def ring(self) -> None:
         """There is news. From any thread, at once."""
@@ -104,7 +110,7 @@ class Feed:
 class House:
     """The model, the engine that shares it, and the runs of all visitors."""
 
-    def __init__(self, load: Callable[[], Any], make_engine: Callable[[Any], Model] | None = None) -> None:
+    def __init__(self, load: Callable[[], Any], make_engine: Callable[[Any], Decoder] | None = None) -> None:
         """load: makes the model; make_engine: what decodes with it, an `Engine` unless said otherwise."""
         self.error: str | None = None
         self.lm: Any = None
@@ -112,7 +118,7 @@ class House:
         # Whoever is let in has one place in the engine, so the engine's own line never refuses: a race or a sweep that
         # has begun is not turned away between two of its lanes.
         self._make_engine = make_engine or partial(Engine, max_runs=MAX_RUNS, max_waiting=MAX_RUNS + MAX_WAITING)
-        self._engine: Model | None = None
+        self._engine: Decoder | None = None
         self._present: list[Feed] = []  # all that are being followed, in order of asking
         self._feeds: OrderedDict[str, Feed] = OrderedDict()  # those and the last finished ones, by run id
 
@@ -251,7 +257,7 @@ class House:
             config = feed.request.configs[feed.lane]
             feed.ticket = self._engine.submit(feed.request.messages, config, feed.ring)
             feed.handed_in = time.monotonic()
-            others = [f for f in self._present if f.ticket is not None and f is not feed]
+            others = [f for f in self._present if f.ticket is not None and f is not feed and self._engine.shares]
             feed.company = bool(others)
             for other in others:
                 other.company = True
@@ -296,8 +302,11 @@ class House:
     def _remember(self, feed: Feed) -> None:
         self._feeds[feed.request.run_id] = feed
         finished = [old_id for old_id, old in self._feeds.items() if old.over]
-        for old_id in finished[:-KEEP_RUNS]:
-            del self._feeds[old_id]
+        characters = sum(old.characters for old in self._feeds.values())
+        for number, old_id in enumerate(finished):
+            if len(finished) - number <= KEEP_RUNS and characters <= KEEP_CHARACTERS:
+                break
+            characters -= self._feeds.pop(old_id).characters
 
 
 def _mean_log_likelihood(lm: LanguageModel, messages: list[dict[str, str]], token_ids: Sequence[int]) -> float:

@@ -24,6 +24,7 @@ import spaces
 from sdlm_core import DecodeConfig, Pass, SDLMError, Trace
 from sdlm_core.decoding import Run
 from sdlm_core.language_model import LanguageModel, Prompt
+from sdlm_core.serve import EngineFull
 from sdlm_core.serve.inbox import Inbox
 
 log = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ T = TypeVar("T")
 
 START_SECONDS = 10  # GPU time asked for beside the passes: the weights' way to the GPU
 SECONDS_PER_PASS = 0.05
+MOST_RUNS = 96  # decoding, waiting for a GPU, or given up while waiting: each is a thread here
 News = tuple[Pass, Trace] | SDLMError  # a pass and the record so far, without passes
 
 
@@ -60,8 +62,11 @@ class ZeroTicket:
         return self._trace
 
     def cancel(self) -> None:
-        """The run stops within one pass, at the latest within the first that it gets a GPU for."""
-        self.cancelled = True
+        """The run stops within one pass; one that waits for a GPU ends here, and returns the GPU when it comes."""
+        if not self.cancelled:
+            self.cancelled = True
+            if self.waits:
+                self.inbox.end()  # what `_follow` says later, nobody hears
 
     def hear(self, done: Pass, trace: Trace) -> None:
         self.waits, self._trace = False, trace
@@ -70,6 +75,8 @@ class ZeroTicket:
 
 class ZeroEngine:
     """A model on ZeroGPU, with as many GPUs as the Space is lent."""
+
+    shares = False  # each run has its GPU to itself
 
     def __init__(self, lm: LanguageModel) -> None:
         self._lm = lm
@@ -90,7 +97,9 @@ class ZeroEngine:
         self._call: Callable[..., Any] = spaces.GPU(duration=START_SECONDS)(call)
 
     def submit(self, prompt: Prompt, config: DecodeConfig, on_news: Callable[[], None] | None = None) -> ZeroTicket:
-        """Ask for a GPU and decode. Raises SDLMError for a run that cannot be run."""
+        """Ask for a GPU and decode. Raises SDLMError for a run that cannot be run, EngineFull when too many wait."""
+        if len(self._tickets) >= MOST_RUNS:
+            raise EngineFull("Too many runs are waiting for a GPU already. Please try again in a minute.")
         ticket = ZeroTicket(prompt, Run(self._lm, prompt, config), on_news)
         self._tickets.append(ticket)
         self._start(self._follow, ticket)
@@ -101,6 +110,8 @@ class ZeroEngine:
         future: Future[T] = Future()
 
         def work() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
             try:
                 future.set_result(self._call(function, args))
             except Exception as error:
@@ -146,6 +157,11 @@ def gpu_seconds(prompt: Prompt, config: DecodeConfig) -> int:
     return round(START_SECONDS + SECONDS_PER_PASS * config.max_new_tokens)
 
 
-def told(error: Exception) -> Exception:
+def told(error: Exception) -> SDLMError:
     """An error as a visitor should hear it: no GPU to be had, a quota used up, a time limit passed."""
-    return SDLMError(f"ZeroGPU: {error.message}") if isinstance(error, gr.Error) else error
+    if isinstance(error, SDLMError):
+        return error
+    if isinstance(error, gr.Error):  # what ZeroGPU says to visitors, or the name of what was raised where the GPU is
+        return SDLMError(f"ZeroGPU: {error.message}")
+    log.error("ZeroGPU could not be asked", exc_info=error)
+    return SDLMError("ZeroGPU gave this run no GPU. Please try again in a minute.")

@@ -88,7 +88,9 @@ def measure(p: Tensor, chosen: Tensor, algorithms: Sequence[str]) -> Tensor:
     confidence = probability = p.gather(-1, chosen[:, None])  # (n, 1)
     entropy = entropies(p)[:, None]
     by_entropy = [a == "entropy_conf" for a in algorithms]
-    if any(by_entropy):
+    if all(by_entropy):
+        confidence = certainty(entropy, vocabulary)
+    elif any(by_entropy):
         rows = torch.tensor(by_entropy, device=p.device)[:, None]
         confidence = torch.where(rows, certainty(entropy, vocabulary), probability)
     top_p, top_ids = p.topk(min(ALTERNATIVES, vocabulary), dim=-1)

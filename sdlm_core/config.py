@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -76,7 +75,7 @@ def _check_integer(name: str, value: Any, low: int | None, high: int | None) -> 
 
 
 def _check_number(name: str, value: Any, low: float, high: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
         raise SDLMError(f"{name} must be a number, but is {value!r}.")
     if not low <= value <= high:
-        raise SDLMError(f"{name} must be between {low:g} and {high:g}, but is {value:g}.")
+        raise SDLMError(f"{name} must be between {low:g} and {high:g}, but is {min(max(value, -1e300), 1e300):g}.")

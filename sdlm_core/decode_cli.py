@@ -54,6 +54,8 @@ def run(args: argparse.Namespace) -> int:
     from sdlm_core.decoding import Run
     from sdlm_core.loading import load_model
 
+    if args.save:
+        args.save.parent.mkdir(parents=True, exist_ok=True)  # what is wrong with the path should show before the work
     config = DecodeConfig(**{f.name: getattr(args, f.name) for f in dataclasses.fields(DecodeConfig)})
     lm = load_model(args.model, args.device, args.dtype, args.quantization)
     decoding = Run(lm, sys.stdin.read() if args.prompt == "-" else args.prompt, config)

@@ -142,7 +142,9 @@ class Run:
         self._answer = AnswerText(lm)
         self._draft: list[Candidate] = []  # self-speculative: guesses for the tokens after x_t
         self._prefilled = (0, 0.0)  # rows and seconds of the prompt's chunks, which the first pass takes on
-        self._noise = Noise(self.config.seed, lm.vocabulary, lm.device) if self.config.temperature > 0 else None
+        self._noise: Noise | None = None
+        if self.config.temperature > 0:
+            self._noise = Noise(self.config.seed, lm.vocabulary, lm.transformer.norm.device)
 
     @property
     def text(self) -> str:
@@ -206,7 +208,9 @@ class Run:
         A drafted token holds while the branch before it, itself holding, predicts it. first: (branches,), what each
         branch predicts first. How many hold, () int64, stays on the device.
         """
-        draft = torch.tensor([c.token_id for c in self._draft], dtype=torch.int64, device=first.device)
+        draft = torch.tensor([c.token_id for c in self._draft], dtype=torch.int64)
+        if first.is_cuda:  # from pageable memory, the copy would wait for the pass
+            draft = draft.pin_memory().to(first.device, non_blocking=True)
         held = (first[: len(draft)] == draft).cumprod(0).sum()
         return blocks.index_select(0, held[None])[0, 1:], held + 1
 

@@ -37,6 +37,7 @@ class FixedForward:
         self._passes: dict[tuple[int, int, int], tuple[Tensor, Callable[[], Tensor]]] = {}
         self._version = -1
         self._memory: Any = None  # shared by all graphs: only one replays at a time
+        self._stream: Any = None  # of first runs and captures: cuBLAS keeps its workspace by stream
 
     def hidden(self, caches: Sequence[KVCache], tables: Sequence[Tensor]) -> list[Tensor]:
         """Hidden states (n, hidden) of each run's rows; tables int64 (4, n): token, position, block, horizon."""
@@ -46,7 +47,7 @@ class FixedForward:
         slots = min(_power(max(cache.slot for cache in caches) + 1), pool.slots)
         length = min(_power(max(cache.length for cache in caches) + rows), pool.capacity)
         if self._version != pool.version:  # the buffers have moved
-            self._passes, self._version = {}, pool.version
+            self._passes, self._memory, self._version = {}, None, pool.version
         given = torch.zeros(slots, 4 * rows + 1, dtype=torch.int64)
         laid = given[:, :-1].view(slots, 4, rows)
         laid[:, 2] = CAUSAL - 1 - torch.arange(rows)  # padding: each row a block of its own
@@ -74,16 +75,19 @@ class FixedForward:
     def _captured(self, compute: Callable[[], Tensor]) -> Callable[[], Tensor]:
         """A graph of `compute`, or `compute` itself where this model or this place does not allow one."""
         try:
-            with torch.cuda.device(self.device):
-                side = torch.cuda.Stream()
+            # The outer stream is the one in use: a capture that fails would leave its own behind.
+            with torch.cuda.device(self.device), torch.cuda.stream(torch.cuda.current_stream(self.device)):
+                side = self._stream = self._stream or torch.cuda.Stream()
                 side.wait_stream(torch.cuda.current_stream())
                 with torch.cuda.stream(side):
                     compute()  # libraries set themselves up in a first run, which a graph may not hold
                 torch.cuda.current_stream().wait_stream(side)
                 graph = torch.cuda.CUDAGraph()
-                with torch.cuda.graph(graph, pool=self._memory):
+                with torch.cuda.graph(graph, pool=self._memory, stream=side, capture_error_mode="thread_local"):
                     out = compute()
             self._memory = self._memory or graph.pool()
+        except torch.OutOfMemoryError:
+            raise  # not the graph's fault, and the engine knows what to do
         except (RuntimeError, ValueError) as error:
             log.warning("Decoding without CUDA graphs: %s", error)
             self.capture = False
@@ -135,12 +139,23 @@ class FixedForward:
         )
 
 
+def on_zerogpu() -> bool:
+    """Whether this is a Hugging Face Space with ZeroGPU, by the variable and the values that `spaces` goes by."""
+    return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
+
+
 def wanted(transformer: Transformer) -> bool:
-    """Whether passes should be captured: on one CUDA device, and not under ZeroGPU, whose forks no graph survives."""
+    """Whether passes should be captured: on one CUDA device, and not under ZeroGPU, whose forks no graph survives.
+
+    Nor where a pass asks the device for a number: bitsandbytes' int8 for outliers, dynamic RoPE for the longest text.
+    """
     devices = {layer.input_norm.device for layer in transformer.layers} | {transformer.embedding.device}
     if len(devices) > 1 or next(iter(devices)).type != "cuda":
         return False
-    if os.environ.get("SPACES_ZERO_GPU"):
+    int8 = any(type(layer.down).__name__ == "Linear8bitLt" for layer in transformer.layers)
+    if int8 or "dynamic" in str(getattr(transformer.rotary, "rope_type", "")):
+        return False
+    if on_zerogpu():
         log.info("ZeroGPU: decoding without CUDA graphs.")
         return False
     return True

@@ -147,7 +147,7 @@ class _Shared:
             _fill(bias[s, :n], lm, cache, plan)
             gather[s, :n] = torch.arange(start, start + n)
             coordinates += [(s, t + i, i, start + i) for i in range(n)]
-        self.bias = bias[:, None].repeat(1, 1, self.group, 1).to(lm.device)  # (B, 1, G · R, M)
+        self.bias = bias.to(lm.device)[:, None].repeat(1, 1, self.group, 1)  # (B, 1, G · R, M)
         self.gather = gather.to(lm.device)
         self.slot, self.place, self.index, self.source = torch.tensor(coordinates).t().contiguous().to(lm.device)
 

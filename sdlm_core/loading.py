@@ -127,6 +127,8 @@ def build_transformer(model: Any) -> Transformer:
         raise SDLMError(
             "This model does not fit into the accelerator's memory. Use quantization='nf4', or a smaller model."
         )
+    if model.model.embed_tokens.weight.device.type == "cuda":
+        torch.backends.cuda.enable_cudnn_sdp(False)  # it would plan anew for every number of rows
     layers = []
     for block in model.model.layers:
         attention, mlp = block.self_attn, block.mlp
@@ -147,7 +149,7 @@ def build_transformer(model: Any) -> Transformer:
         shape=Shape.of(model.config),
         embedding=model.model.embed_tokens.weight.data,
         layers=layers,
-        norm=model.model.norm.weight.data,
+        norm=model.model.norm.weight.data.to(model.lm_head.weight.device),  # where `run` ends
         head=_linear(model.lm_head),
         rotary=model.model.rotary_emb,
     )

@@ -105,7 +105,8 @@ class Transformer:
     def run(self, x: Tensor, positions: Tensor, attend: Attend) -> Tensor:
         """`forward` from the embedded rows x (n, hidden) on."""
         cos, sin = self.rotary(x[None], positions[None])
-        cos, sin = cos[0, :, None, :], sin[0, :, None, :]  # (n, 1, dh)
+        # Spread over several devices, the rotary embedding may lie on another one than the first layer.
+        cos, sin = cos[0, :, None, :].to(x.device), sin[0, :, None, :].to(x.device)  # (n, 1, dh)
         for index, layer in enumerate(self.layers):
             device = layer.input_norm.device
             if x.device != device:  # a model spread over several devices by accelerate

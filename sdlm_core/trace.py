@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -280,11 +281,6 @@ def _integer(data: dict[str, Any], key: str, where: str) -> int:
 
 def _number(data: dict[str, Any], key: str, where: str, high: float = math.inf) -> float:
     value = data.get(key)
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not math.isfinite(value)
-        or not 0 <= value <= high
-    ):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= min(high, sys.float_info.max):
         raise SDLMError(f'This trace is broken: "{key}" of {where} is missing or not a number from 0 to {high:g}.')
     return float(value)

@@ -116,7 +116,7 @@
     _told(message) {
       const lane = this.lanes[message.lane];
       if (message.kind === "waiting") {
-        this._say(message.model === "loading" ? "The model is still loading; the race starts as soon as it is there." : message.position ? `The model is full. This race's place in the line: ${message.position}.` : "Reading the prompt …");
+        this._say(message.model === "loading" ? "The model is still loading; the race starts as soon as it is there." : message.position ? `Waiting for the model. This race's place in the line: ${message.position}.` : "Reading the prompt …");
       } else if (message.kind === "start") {
         lane.record = new S.Record(message.head, "live");
         setText(lane.state, "Decoding");

@@ -307,6 +307,7 @@
       try {
         const record = await S.loadTrace(file, (text) => this.gradio.server.check_trace(text));
         this.wire.stop();
+        this.wire.run = null; // what it still says is not for this record
         this.kept = null;
         this.compare.hidden = true;
         this.show(record);

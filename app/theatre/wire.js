@@ -2,6 +2,8 @@
 (function (S) {
   "use strict";
 
+  const STOP_MILLISECONDS = 20000;
+
   class Wire {
     /**
      * @param {{props: object, watch: Function, server: object, send: Function}} gradio
@@ -24,8 +26,16 @@
       this.gradio.send({ run: this.run, ...request });
     }
 
+    /** The server answers within a pass, if it can be reached. */
     stop() {
-      if (this.run && this.open) this.gradio.server.stop(this.run);
+      const run = this.run;
+      if (!run || !this.open) return;
+      this.gradio.server.stop(run);
+      setTimeout(() => {
+        if (run !== this.run || !this.open) return;
+        this.open = false;
+        this.onmessage({ kind: "failed", message: "The connection to the server was lost. Send it again." });
+      }, STOP_MILLISECONDS);
     }
 
     _accept(value) {

@@ -12,7 +12,7 @@
       model === "loading"
         ? ["Waiting", "The model is still loading; your run starts as soon as it is there."]
         : position > 0
-          ? ["Waiting", `The model is full. Your place in the line: ${position}.`]
+          ? ["Waiting", `Waiting for the model. Your place in the line: ${position}.`]
           : ["Starting", "Reading the prompt …"],
     running: () => ["Decoding", "Each pass appears as the model makes it. Space stops time, not the model."],
     stopped: () => ["Stopped", "Stopped within a pass. What was decoded is kept."],

@@ -99,6 +99,9 @@ def run(args: argparse.Namespace) -> int:
         limits, args.wall_clock = {"problems": 160, "chat": 60}, args.wall_clock or 3
         args.base = args.base or "builtin-base"
     output = args.output or (SHIPPED_OUTPUT if args.shipped else Path("sweep.json"))
+    for path in (output, args.report):
+        if path:
+            path.parent.mkdir(parents=True, exist_ok=True)
     if args.batch < 1:
         raise SDLMError(f"--batch must be at least 1, but is {args.batch}.")
     sets = tuple(tasks.load_set(name, limits.get(name, args.limit), args.max_new_tokens) for name in args.sets)

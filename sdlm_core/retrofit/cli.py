@@ -15,7 +15,7 @@ guess ahead. Stop a run with Ctrl-C at any time; the same command with --resume 
 Several GPUs: `accelerate launch -m sdlm_core retrofit ...`."""
 
 HELP = {
-    "model": "folder or hub name of the model to retrofit",
+    "model": "folder or hub name of the model to retrofit; 'builtin' is the built-in model's base",
     "data": 'conversations as JSONL, or a JSON file that mixes several: {"sources": [{"path", "weight", "group"}]}; '
     '"self_distilled": true marks answers that the model wrote itself',
     "output": "folder for the result, the log and checkpoints",

@@ -22,7 +22,8 @@ TEXT = -1  # offset of a text row
 
 @dataclass(frozen=True)
 class Segment:
-    """Where one sequence lies in the batch: text rows [start, start + text), then blocks × D block rows."""
+    """Where one sequence lies in the batch: text rows [start, start + text), then blocks × D block rows.
+    self_distilled: the base model wrote its answers."""
 
     start: int
     text: int

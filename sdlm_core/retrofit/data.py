@@ -64,6 +64,7 @@ class Mixture:
         self.drawn = [0] * len(sources)  # conversations taken from each source
         self.rows = [0] * len(sources)  # rows they made
         self._order: dict[tuple[int, int], list[int]] = {}
+        self._barren = [0] * len(sources)  # conversations in a row without an answer
 
     @property
     def state(self) -> dict[str, list[int]]:
@@ -92,8 +93,12 @@ class Mixture:
             self.drawn[index] += 1
             conversation = source.conversation(line, self.tokenizer, self.max_tokens)
             if conversation.turns:
+                self._barren[index] = 0
                 return index, conversation
             self.rows[index] += 1  # nothing to learn from it; move on, and never stand still
+            self._barren[index] += 1
+            if self._barren[index] >= len(source.records):
+                raise SDLMError(f"No conversation in {source.path} has an answer within {self.max_tokens} tokens.")
 
     def account(self, index: int, rows: int) -> None:
         self.rows[index] += rows
@@ -147,8 +152,10 @@ def _load_source(path: Path, weight: float, group: str, held_out: float, self_di
         if not line.strip():
             continue
         try:
-            turns = json.loads(line)["conversations"]
-            prompt = next((t["value"] for t in turns if ROLES[t["from"]] == "user"), "")
+            said = [(ROLES[t["from"]], t["value"]) for t in json.loads(line)["conversations"]]
+            if not all(isinstance(text, str) for _, text in said):
+                raise TypeError
+            prompt = next((text for role, text in said if role == "user"), "")
         except (json.JSONDecodeError, KeyError, TypeError) as error:
             raise SDLMError(
                 f'{path}, line {number}: expected {{"conversations": [{{"from": "human", "value": "..."}}, ...]}}.'

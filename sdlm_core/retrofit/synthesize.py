@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "kind", choices=["chat", "problems"], help="the model's own conversations, or generated problems"
     )
     parser.add_argument(
-        "--output", type=Path, required=True, metavar="FILE", help="JSONL file; an existing one is continued"
+        "--output", type=Path, required=True, metavar="FILE", help="JSONL file; chat continues an existing one"
     )
     parser.add_argument("--count", type=int, required=True, help="conversations the file shall hold")
     parser.add_argument("--seed", type=int, default=0)
@@ -61,9 +61,7 @@ def run(args: argparse.Namespace) -> int:
     """Write the file, or the rest of it."""
     args.output.parent.mkdir(parents=True, exist_ok=True)
     if args.kind == "problems":
-        records = (to_conversation(p) for p in generate("train", args.count, args.seed, args.kinds))
-        with args.output.open("w", encoding="utf-8") as file:
-            file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+        write_problems(args.output, args.count, args.seed, args.kinds)
         return 0
     from sdlm_core import builtin
     from sdlm_core.loading import load_model
@@ -82,6 +80,20 @@ def run(args: argparse.Namespace) -> int:
                 rate = tokens / (time.monotonic() - began)
                 log.info("%d of %d conversations, %.0f answer tokens/s", len(done), args.count, rate)
     return 0
+
+
+def write_problems(path: Path, count: int, seed: int, kinds: list[str] | None) -> None:
+    """Generated problems, the file whole or not at all. SDLMError where there are not so many, or chats in the way."""
+    if path.exists() and '"number": ' in path.open(encoding="utf-8").readline():
+        raise SDLMError(f"{path} holds a model's conversations; give --output another name.")
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            for problem in generate("train", count, seed, kinds):
+                file.write(json.dumps(to_conversation(problem), ensure_ascii=False) + "\n")
+    except ValueError as error:
+        raise SDLMError(f"The generators cannot do this: {error}.") from error
+    part.replace(path)
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import signal
 import sys
 import time
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -24,9 +23,10 @@ from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
+from sdlm_core import builtin
 from sdlm_core.errors import SDLMError
 from sdlm_core.heap import keep_freed_memory
-from sdlm_core.loading import fast_dtype
+from sdlm_core.loading import BUILTIN_BASE, fast_dtype
 from sdlm_core.model import ARCHITECTURES
 from sdlm_core.retrofit import output
 from sdlm_core.retrofit.attention import attention, default_implementation
@@ -35,19 +35,19 @@ from sdlm_core.retrofit.data import Mixture, load_sources
 from sdlm_core.retrofit.held_out import evaluate, held_out_batches, mean_losses
 from sdlm_core.retrofit.lean import LeanModel
 from sdlm_core.retrofit.loss import Teacher, cross_entropy
+from sdlm_core.retrofit.progress import Progress, StopOnSignal, agree, learning_rate
 
 log = logging.getLogger(__name__)
 
 PROJECTIONS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 BETAS = (0.9, 0.98)  # a second moment that follows the quick changes of a short run
-FLOOR = 0.1  # where the cosine ends, as a share of the learning rate
 
 
 @dataclass
 class RetrofitConfig:
     """Everything a run depends on. With both `steps` and `minutes`, whichever ends first."""
 
-    model: str  # folder or hub name of a Llama, Qwen2 or Qwen3 model
+    model: str  # folder or hub name of a Llama, Qwen2 or Qwen3 model, or "builtin": the built-in one's base
     data: str  # JSONL or meta JSON
     output: str
     block_size: int = 8
@@ -98,8 +98,19 @@ class RetrofitConfig:
 
 
 def retrofit(config: RetrofitConfig) -> Path:
-    """Train as `config` says and return the output folder, which holds the best state by held-out loss."""
+    """Train as `config` says and return the output folder, which holds the best state by held-out loss.
+
+    SIGTERM and Ctrl-C end the run after the step in hand, with a checkpoint. SDLMError says what is wrong with the
+    settings, the model or the data.
+    """
     config.check()
+    if config.model == "builtin":
+        config = replace(config, model=str(builtin.ensure_base()), base_name=config.base_name or BUILTIN_BASE)
+    with StopOnSignal() as stop:
+        return _train(config, stop)
+
+
+def _train(config: RetrofitConfig, stop: StopOnSignal) -> Path:
     torch.set_flush_denormal(True)
     keep_freed_memory()
     accelerator = Accelerator(cpu=not torch.cuda.is_available())
@@ -137,7 +148,6 @@ def retrofit(config: RetrofitConfig) -> Path:
     if config.workers > 1 and (accelerator.num_processes > 1 or accelerator.device.type != "cpu"):
         raise SDLMError("--workers shares out one process on a CPU. Leave it at 1 for GPUs or several processes.")
     pool = ThreadPoolExecutor(config.workers, initializer=_one_core) if config.workers > 1 else None
-    stop = StopOnSignal()
     began = time.perf_counter() - progress.seconds
     saved = time.perf_counter()
     last = progress.done(config)
@@ -180,38 +190,6 @@ def retrofit(config: RetrofitConfig) -> Path:
     return folder
 
 
-@dataclass
-class Progress:
-    """How far a run is; stored in its checkpoints."""
-
-    step: int = 0
-    rows: int = 0
-    seconds: float = 0.0
-    best: float = math.inf
-
-    def share(self, config: RetrofitConfig) -> float:
-        by_steps = self.step / config.steps if config.steps else 0.0
-        by_time = self.seconds / (config.minutes * 60) if config.minutes else 0.0
-        return max(by_steps, by_time)
-
-    def done(self, config: RetrofitConfig) -> bool:
-        return self.share(config) >= 1
-
-    def seconds_left(self, config: RetrofitConfig) -> int:
-        left = [config.minutes * 60 - self.seconds] if config.minutes else []
-        if config.steps and self.step:
-            left.append((config.steps - self.step) * self.seconds / self.step)
-        return max(0, round(min(left))) if left else 0
-
-
-def learning_rate(config: RetrofitConfig, progress: Progress) -> float:
-    """The rate of the coming step: a linear warm-up, then constant or a cosine down to a tenth."""
-    rate = config.learning_rate * min(1.0, (progress.step + 1) / max(1, config.warmup_steps))
-    if config.schedule == "cosine":
-        rate *= FLOOR + (1 - FLOOR) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress.share(config))))
-    return rate
-
-
 class LossModule(nn.Module):
     """Batch in, mean loss and loss per block row out: one forward that DistributedDataParallel can wrap."""
 
@@ -226,7 +204,7 @@ class LossModule(nn.Module):
 
     def forward(self, batch: Batch, labels: int) -> tuple[Tensor, Tensor]:
         """The step's mean loss is over `labels` labels; this batch's share of it, a float32 scalar, differentiable, and
-        the loss of each labelled row, float32 (m,), 0 where the label is ignored."""
+        −log p(label) of each labelled row, float32 (m,), 0 where the label is ignored; taught rows have it too."""
         c = self.config
         attend = attention(batch, c.block_size, c.causal_attn, self.implementation, self.lean.dtype)
         hidden = self.lean.hidden(batch.token_ids, batch.rows.position, attend)[batch.loss_rows]  # (m, h)
@@ -369,26 +347,3 @@ def report(record: dict[str, Any], saver: output.Saver) -> None:
     for key, value in record.items():
         if key.startswith("held_out_"):
             sys.stderr.write(f"    {key}: {json.dumps(value)}\n")
-
-
-def agree(seconds: float, stop: bool, accelerator: Accelerator) -> tuple[float, bool]:
-    """The slowest process's clock, and whether any was asked to stop: all take the same rate and end at one step."""
-    if accelerator.num_processes == 1:
-        return seconds, stop
-    every: Any = accelerator.gather(torch.tensor([[seconds, float(stop)]], device=accelerator.device))
-    return float(every[:, 0].max()), bool(every[:, 1].max())
-
-
-class StopOnSignal:
-    """SIGTERM and Ctrl-C end the run after the current step, with a checkpoint."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        try:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, self._ask)
-        except ValueError:  # not the main thread: whoever runs us handles signals
-            log.debug("signals are handled elsewhere")
-
-    def _ask(self, number: int, frame: Any) -> None:
-        self.asked = True

@@ -25,7 +25,7 @@ from sdlm_core.decoding import Run, advance, decode
 from sdlm_core.errors import SDLMError
 from sdlm_core.language_model import LanguageModel
 from sdlm_core.loading import build_transformer, load_model, load_transformers, pick_device, pick_dtype
-from sdlm_core.serve.engine import Engine
+from sdlm_core.serve.engine import Engine, Ticket
 from sdlm_core.text import AnswerText
 
 log = logging.getLogger(__name__)
@@ -58,14 +58,14 @@ class Timing:
 
 
 def alternate(jobs: dict[str, Callable[[], object]], repeats: int) -> dict[str, Timing]:
-    """Run the jobs in turn, `repeats` rounds after one that warms up; seconds of each."""
+    """Run the jobs in turn, `repeats` rounds after one that warms up; seconds of each, until all devices are done."""
     seconds: dict[str, list[float]] = {name: [] for name in jobs}
     for round_ in range(repeats + 1):
         for name, job in jobs.items():
             began = time.perf_counter()
             job()
-            if torch.cuda.is_available():
-                torch.cuda.synchronize()
+            for device in range(torch.cuda.device_count()):
+                torch.cuda.synchronize(device)
             if round_:
                 seconds[name].append(time.perf_counter() - began)
     return {name: Timing.of(times) for name, times in seconds.items()}
@@ -93,6 +93,8 @@ def run(args: argparse.Namespace) -> int:
     """Measure the sections asked for; print the table and save it."""
     if args.repeats < 1 or args.limit < 1:
         raise SDLMError("--repeats and --limit must be at least 1.")
+    if args.output:
+        args.output.parent.mkdir(parents=True, exist_ok=True)
     bench = Bench(args)
     rows: list[dict[str, Any]] = []
     for section in args.sections:
@@ -209,14 +211,18 @@ class Bench:
             alone = 0.0
             for visitors in crowds:
                 with Engine(self.lm, max_runs=visitors) as engine:
-                    list(engine.submit(self.prompts[0], config))
+                    for ticket in self._crowd(engine, config, visitors if self.lm.device.type == "cpu" else 32):
+                        list(ticket)  # warms up: on a GPU, a graph is captured for each shape that comes
                     began = time.perf_counter()
-                    tickets = [engine.submit(self.prompts[i % len(self.prompts)], config) for i in range(32)]
+                    tickets = self._crowd(engine, config, 32)
                     tokens = sum(p.accepted for ticket in tickets for p in ticket)
                     rate = tokens / (time.perf_counter() - began)
                 alone = alone or rate
                 out.append(row(f"D = {d}, {visitors} at once", f"{rate:.1f} tok/s", f"{rate / alone:.2f} × one"))
         return out
+
+    def _crowd(self, engine: Engine, config: DecodeConfig, runs: int) -> list[Ticket]:
+        return [engine.submit(self.prompts[i % len(self.prompts)], config) for i in range(runs)]
 
     def bench_first(self) -> list[dict[str, Any]]:
         """Time to first token by prompt length."""
@@ -253,7 +259,8 @@ class Bench:
             * run.cache.length
             * self.lm.transformer.embedding.element_size()
         )
-        block = torch.ones(256 * 2**20 // 4, device=self.lm.device)
+        size = 2**28 if self.lm.device.type == "cpu" else 2**32  # bytes; long enough for a launch not to count
+        block = torch.ones(size // 4, device=self.lm.device)
         t = alternate({"read": lambda: block.sum(), "pass": lambda: repeat_pass(run)}, self.args.repeats)
         bandwidth = block.nbytes / t["read"].median
         floor = (weights + cache) / bandwidth

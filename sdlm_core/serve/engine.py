@@ -19,6 +19,7 @@ import torch
 from sdlm_core.config import DecodeConfig
 from sdlm_core.decoding import PREFILL_ROWS, Run, advance
 from sdlm_core.errors import SDLMError
+from sdlm_core.fixed import MOST_ROWS
 from sdlm_core.language_model import LanguageModel, Prompt
 from sdlm_core.memory import cache_bytes, free_bytes, gigabytes, is_out_of_memory, run_rows
 from sdlm_core.serve.inbox import Inbox
@@ -96,6 +97,8 @@ class Engine:
                   model's devices now, less a tenth for the passes themselves; no limit where that is not known.
     """
 
+    shares = True  # the time of a run's pass is that of all runs in it
+
     def __init__(
         self,
         lm: LanguageModel,
@@ -111,6 +114,7 @@ class Engine:
         self.cache_budget = cache_budget
         self.max_runs, self.max_waiting, self.prefill_rows = max_runs, max_waiting, prefill_rows
         self._pool = lm.new_pool(lasting=True)
+        self._padding = 0 if self._pool.fixed is None else MOST_ROWS  # rows that a run may have to reserve for others
         self._waiting: list[Ticket] = []
         self._running: list[Ticket] = []
         self._calls: list[Call] = []
@@ -128,7 +132,7 @@ class Engine:
         must return at once.
         """
         ticket = Ticket(self, Run(self.lm, prompt, config, self._pool), on_news)
-        alone = cache_bytes(self.lm.transformer.shape, ticket.rows, self.lm.dtype)
+        alone = cache_bytes(self.lm.transformer.shape, ticket.rows + self._padding, self.lm.dtype)
         if self.cache_budget is not None and alone > self.cache_budget:
             raise SDLMError(
                 f"A prompt of {len(ticket.run.prompt_ids):,} tokens with an answer of up to "
@@ -263,7 +267,7 @@ class Engine:
         """Whether the pool, which has a slot of the longest's length for each run, stays within the budget."""
         if self.cache_budget is None:
             return True
-        rows = max(self._pool.capacity, *(ticket.rows for ticket in tickets))
+        rows = max(self._pool.capacity, *(ticket.rows + self._padding for ticket in tickets))
         runs = max(self._pool.slots, len(tickets))
         return cache_bytes(self.lm.transformer.shape, rows, self.lm.dtype, runs) <= self.cache_budget
 

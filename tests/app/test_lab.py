@@ -8,6 +8,8 @@ import io
 import json
 import secrets
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -180,3 +182,17 @@ def test_the_sentence_has_the_measured_numbers() -> None:
     assert "costs nothing" in what_tau_does(sweep, "problems", "prob_conf", 8, 1.0)
     assert "agree with those of τ 1" in what_tau_does(sweep, "chat", "entropy_conf", 4, 0.8)
     assert "has not been measured" in what_tau_does({"cells": []}, "chat", "prob_conf", 4, 0.8)
+
+
+def test_downloads_are_the_sessions_and_go_with_it() -> None:
+    hostile = SimpleNamespace(session_hash="../../etc")
+    buttons = lab._files([result()], hostile)  # type: ignore[arg-type]
+    paths = [Path(button.value["path"] if isinstance(button.value, dict) else button.value) for button in buttons]
+    folder = lab._downloads("../../etc")
+    assert folder.parent == Path(lab.DOWNLOADS.name)
+    assert sorted(p.name for p in folder.iterdir()) == ["sdlm-runs.csv", "sdlm-runs.json"]
+    assert {p.name for p in paths} == {"sdlm-runs.csv", "sdlm-runs.json"}
+    lab._files([result(), result()], hostile)  # type: ignore[arg-type]
+    assert len(list(Path(lab.DOWNLOADS.name).iterdir())) == 1, "written over, not beside"
+    lab.leave("../../etc")
+    assert not folder.exists()

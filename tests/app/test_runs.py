@@ -316,6 +316,14 @@ def test_only_so_many_finished_runs_are_kept(house: runs.House, monkeypatch: pyt
     assert [bool(house.missed(f"{n:032x}", 0)) for n in range(4)] == [False, True, True, True]
 
 
+def test_nor_more_than_fit_the_memory(house: runs.House, monkeypatch: pytest.MonkeyPatch) -> None:
+    asyncio.run(told(house, request(0)))
+    monkeypatch.setattr(runs, "KEEP_CHARACTERS", int(2.5 * sum(map(len, house.missed(f"{0:032x}", 0)))))
+    for n in range(1, 5):
+        asyncio.run(told(house, request(n)))
+    assert [bool(house.missed(f"{n:032x}", 0)) for n in range(5)] == [False, False, True, True, True]
+
+
 def test_the_newest_answer_of_a_session(house: runs.House) -> None:
     async def ask(n: int, owner: str, **changes: Any) -> list[dict[str, Any]]:
         return await told(house, request(n, **changes), owner)

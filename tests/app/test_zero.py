@@ -184,6 +184,63 @@ def test_who_waits_for_a_gpu_is_told_so_and_may_give_up(
     assert spaces.passes.value <= 2
 
 
+def test_stopping_between_the_lanes_of_a_race_does_not_wait_for_a_gpu(house: runs.House, spaces: Spaces) -> None:
+    wish = request(1, race=True)
+
+    async def scenario() -> list[dict[str, Any]]:
+        story = asyncio.create_task(told(house, wish))
+        await until(lambda: spaces.passes.value >= 3)
+        spaces.lent.clear()
+        await until(lambda: len(spaces.asked) == 2)
+        house.stop(wish.run_id)
+        messages = await story
+        assert not spaces.lent.is_set()
+        spaces.lent.set()
+        return messages
+
+    messages = asyncio.run(scenario())
+    assert [m["tail"]["finish_reason"] for m in messages if m["kind"] == "end"] == ["length", "cancelled"]
+
+
+def test_given_up_runs_that_still_wait_for_a_gpu_are_bounded(
+    house: runs.House, spaces: Spaces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["app.zero"], "MOST_RUNS", 2)
+    spaces.lent.clear()
+
+    async def scenario() -> dict[str, Any]:
+        for n in range(2):
+            story = asyncio.create_task(told(house, request(n)))
+            await until(lambda n=n: len(spaces.asked) == n + 1)  # type: ignore[misc]
+            house.stop(f"{n:032x}")
+            await story
+        refused = (await told(house, request(2)))[-1]
+        spaces.lent.set()
+        await until(lambda: house.status()["waiting"] == 0)
+        return refused
+
+    assert "Too many runs are waiting for a GPU" in asyncio.run(scenario())["message"]
+
+
+def test_a_reading_that_nobody_waits_for_asks_for_no_gpu(house: runs.House, spaces: Spaces) -> None:
+    engine: Any = house._engine
+    started: list[Any] = []
+    engine._start = lambda work, *args: started.append(work)
+    engine.call(abs).cancel()
+    started[0]()
+    assert not spaces.asked
+
+
+def test_a_scheduler_that_fails_is_not_the_prompts_fault(house: runs.House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> Any:
+        raise ConnectionError("no route to host")
+        yield
+
+    monkeypatch.setattr(house._engine, "_decode", broken)
+    message = asyncio.run(told(house, request(1)))[-1]["message"]
+    assert message == "ZeroGPU gave this run no GPU. Please try again in a minute."
+
+
 def test_a_used_up_quota_is_a_sentence(house: runs.House, spaces: Spaces) -> None:
     spaces.quota = 11.0
     short, long = request(1, max_new_tokens=20), request(2, max_new_tokens=1000)

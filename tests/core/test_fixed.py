@@ -62,13 +62,18 @@ def test_runs_at_fixed_shapes_are_the_runs_alone(load: Load, kind: str, causal_a
 def placed_on(device: str) -> Any:
     """As much of a transformer as tells where it lies."""
     there = SimpleNamespace(device=torch.device(device))
-    return SimpleNamespace(embedding=there, layers=[SimpleNamespace(input_norm=there)])
+    return SimpleNamespace(embedding=there, rotary=None, layers=[SimpleNamespace(input_norm=there, down=None)])
 
 
 def test_captured_are_passes_on_one_gpu_but_not_under_zerogpu(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SPACES_ZERO_GPU", raising=False)
     assert wanted(placed_on("cuda:0"))
     assert not wanted(placed_on("cpu"))
+    dynamic = placed_on("cuda:0")
+    dynamic.rotary = SimpleNamespace(rope_type="dynamic")
+    assert not wanted(dynamic)
+    monkeypatch.setenv("SPACES_ZERO_GPU", "false")
+    assert wanted(placed_on("cuda:0"))
     monkeypatch.setenv("SPACES_ZERO_GPU", "true")
     assert not wanted(placed_on("cuda:0"))
     assert load(kind="llama", tied=True).new_pool(lasting=True).fixed is None

@@ -94,3 +94,9 @@ def test_mistakes_are_explained(tmp_path: Path, name: str, text: str, says: str)
     (tmp_path / name).write_text(text)
     with pytest.raises(SDLMError, match=says):
         load_sources(tmp_path / name, held_out=0.0)
+
+
+def test_a_file_without_answers_is_said_rather_than_searched_for_ever(tmp_path: Path) -> None:
+    sources = load_sources(tiny.jsonl(tmp_path / "a.jsonl", [(f"q{i}", "an answer") for i in range(5)]), held_out=0.0)
+    with pytest.raises(SDLMError, match=r"a\.jsonl has an answer within 3 tokens"):
+        Mixture(sources, tiny.tokenizer(), seed=0, max_tokens=3).draw()

@@ -43,3 +43,19 @@ def test_problems_come_from_the_training_side(tmp_path: Path, capsys: pytest.Cap
     records = [json.loads(line) for line in out.read_text().splitlines()]
     assert len(records) == 12
     assert all(r["conversations"][1]["from"] == "gpt" for r in records)
+
+
+def test_problems_replace_problems_but_never_conversations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "data.jsonl"
+    command = ["synthesize", "problems", "--output", str(path), "--count"]
+    assert main([*command, "5"]) == 0
+    assert main([*command, "8"]) == 0
+    assert len(path.read_text().splitlines()) == 8
+    assert main([*command, "100000000", "--kinds", "units"]) == 2, "there are not so many"
+    assert "could be drawn" in capsys.readouterr().err
+    assert len(path.read_text().splitlines()) == 8, "the file is whole or as it was"
+    own = json.dumps({"conversations": [], "finished": True, "tokens": 3, "number": 0}) + "\n"
+    path.write_text(own)
+    assert main([*command, "5"]) == 2
+    assert "another name" in capsys.readouterr().err
+    assert path.read_text() == own

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,14 @@ import torch.nn.functional as F
 from peft import PeftModel
 from safetensors.torch import load_file
 
-from sdlm_core import masks
+from sdlm_core import builtin, masks
 from sdlm_core.config import DecodeConfig
 from sdlm_core.decoding import decode
 from sdlm_core.errors import SDLMError
 from sdlm_core.loading import load_model
 from sdlm_core.retrofit import cli, output, train
 from sdlm_core.retrofit.collate import TEXT
+from sdlm_core.retrofit.progress import Progress, learning_rate
 from sdlm_core.retrofit.train import RetrofitConfig, retrofit
 from tests.retrofit import tiny
 
@@ -201,15 +203,15 @@ def test_the_best_state_by_held_out_loss_is_kept(
 
 def test_schedule() -> None:
     settings = RetrofitConfig("m", "d", "o", steps=100, warmup_steps=10, learning_rate=1.0)
-    rates = [train.learning_rate(settings, train.Progress(step=step)) for step in range(100)]
+    rates = [learning_rate(settings, Progress(step=step)) for step in range(100)]
     assert rates[0] == pytest.approx(0.1, rel=0.01)
     assert max(rates) == rates[9] > 0.95
     assert rates[-1] == pytest.approx(0.1, abs=0.01)
     by_time = RetrofitConfig("m", "d", "o", minutes=10, warmup_steps=1, learning_rate=1.0)
-    assert train.learning_rate(by_time, train.Progress(step=7, seconds=300)) == pytest.approx(0.55)
-    assert train.Progress(step=7, seconds=600).done(by_time)
+    assert learning_rate(by_time, Progress(step=7, seconds=300)) == pytest.approx(0.55)
+    assert Progress(step=7, seconds=600).done(by_time)
     constant = RetrofitConfig("m", "d", "o", steps=100, warmup_steps=10, learning_rate=1.0, schedule="constant")
-    assert train.learning_rate(constant, train.Progress(step=99)) == 1.0
+    assert learning_rate(constant, Progress(step=99)) == 1.0
 
 
 @pytest.mark.parametrize(
@@ -242,3 +244,18 @@ def test_command_line(base: Path, data: Path, tmp_path: Path) -> None:
     args = ["--model", str(base), "--data", str(data), "--output", str(out), "--mask-token", "<mask>", "--steps", "1"]
     assert cli.run(parser.parse_args([*args, "--lora-rank", "2", "--held-out", "0", "--dtype", "float32"])) == 0
     assert (out / "adapter" / "adapter_model.safetensors").is_file()
+
+
+def test_the_builtin_models_base_goes_by_the_builtin_models_name(
+    base: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(builtin, "ensure_base", lambda: base)
+    folder = retrofit(replace(config(base, data, tmp_path / "out", steps=1), model="builtin"))
+    facts = json.loads((folder / "adapter" / "sdlm_config.json").read_text())
+    assert facts["base"] == "builtin-base", "the loader finds it by this name"
+
+
+def test_signals_are_the_programs_own_again_after_a_run(base: Path, data: Path, tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    retrofit(config(base, data, tmp_path / "out", steps=1))
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
