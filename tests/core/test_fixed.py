@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 import sdlm_core
 from sdlm_core import DecodeConfig
@@ -89,6 +92,114 @@ def test_where_capturing_fails_the_pass_is_computed_step_by_step(load: Load, cap
     assert len(list(run)) == len(run.passes)
     assert run.token_ids == sdlm_core.decode(lm, "hello", config).token_ids
     assert "without CUDA graphs" in caplog.text
+
+
+class Recording(TorchDispatchMode):
+    """A CUDA graph's rules on a CPU: what is captured is run again on the same tensors, whatever they hold by then,
+    without a line of Python; and nothing captured may ask for a number."""
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__()
+        self.graph = graph
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default):
+            raise RuntimeError("a capture may not wait for the device")
+        out = func(*args, **(kwargs or {}))
+        self.graph.calls.append((func, args, kwargs or {}, out))
+        return out
+
+
+class Graph:
+    made: ClassVar[list[Graph]] = []
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, Any, Any, Any]] = []
+        self.replays = 0
+        Graph.made.append(self)
+
+    def pool(self) -> object:
+        return self
+
+    @torch.inference_mode()
+    def replay(self) -> None:
+        self.replays += 1
+        for func, args, kwargs, out in self.calls:
+            found = func(*args, **kwargs)
+            for new, old in zip(tree_leaves(found), tree_leaves(out), strict=True):
+                if new.data_ptr() != old.data_ptr():  # neither a view nor in place
+                    old.copy_(new)
+
+
+@pytest.fixture
+def graphs(monkeypatch: pytest.MonkeyPatch) -> list[Graph]:
+    """`torch.cuda`, as far as capturing needs it; the graphs made, in order."""
+
+    class Stream:
+        def wait_stream(self, other: Any) -> None:
+            pass
+
+    def nothing(_: Any = None) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    def capture(graph: Graph, stream: Any = None, **_: Any) -> Recording:
+        assert isinstance(stream, Stream), "the default stream is shared with whoever else captures"
+        return Recording(graph)
+
+    monkeypatch.setattr(Graph, "made", [])
+    for name, stand_in in {
+        "device": nothing,
+        "stream": nothing,
+        "Stream": Stream,
+        "current_stream": lambda _=None: Stream(),
+        "CUDAGraph": Graph,
+        "graph": capture,
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, stand_in)
+    return Graph.made
+
+
+def test_graphs_follow_the_caches_as_they_grow(load: Load, graphs: list[Graph]) -> None:
+    """Runs join, leave and pass 256 rows; a graph over buffers that have moved would give other tokens."""
+    lm = load(kind="qwen2", tied=False)
+    pool = lm.new_pool()
+    pool.fixed = FixedForward(lm.transformer, lm.causal_attn, capture=True)
+    jobs = [
+        ("hello", DecodeConfig(block_size=4, threshold=0.3, max_new_tokens=60)),
+        ([7] * 240, DecodeConfig(block_size=8, threshold=0.0, max_new_tokens=40)),
+        ("the cat", DecodeConfig("self_speculative", 4, max_new_tokens=30)),
+    ]
+    runs = [Run(lm, prompt, config, pool) for prompt, config in jobs]
+    active, waiting = [runs[0]], runs[1:]
+    while active:
+        advance(active)
+        for run in [run for run in active if run.finish_reason]:
+            active.remove(run)
+            run.leave()
+        if waiting and len(runs[0].passes) >= 3:
+            active.append(waiting.pop(0))
+    assert pool.fixed.capture, "nothing forbade a capture"
+    assert pool.version >= 3, "the buffers did move"
+    assert sum(graph.replays for graph in graphs) > len(graphs) > 3
+    for run, (prompt, config) in zip(runs, jobs, strict=True):
+        assert run.token_ids == sdlm_core.decode(lm, prompt, config).token_ids
+
+
+def test_out_of_memory_while_capturing_is_the_engines_to_mend(
+    load: Load, graphs: list[Graph], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lm = load(kind="llama", tied=True)
+    pool = lm.new_pool()
+    pool.fixed = FixedForward(lm.transformer, lm.causal_attn, capture=True)
+
+    def full(*_: Any, **__: Any) -> None:
+        raise torch.OutOfMemoryError("no room")
+
+    monkeypatch.setattr(torch.cuda, "graph", full)
+    run = Run(lm, "hello", DecodeConfig(block_size=4), pool)
+    with pytest.raises(torch.OutOfMemoryError):
+        advance([run])
+    assert pool.fixed.capture
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
