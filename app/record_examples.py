@@ -11,7 +11,7 @@ from pathlib import Path
 import sdlm_core
 
 FOLDER = Path(__file__).parent.parent / "assets" / "examples"
-PROMPT = "How many grams are 3 kilograms and 550 grams?"
+PROMPT = "A baker makes 5 trays of 12 rolls and sells 38. How many rolls are left?"
 RACE = ("autoregressive", "prob_conf", "self_speculative")  # the lanes of the race tab, in its order
 
 
@@ -19,17 +19,15 @@ def main() -> None:
     """Decode the prompt for the stage and three ways for the race, and write the traces."""
     parser = argparse.ArgumentParser(prog="python -m app.record_examples", description=__doc__)
     parser.add_argument("--model", default="builtin", help="model to record (default: %(default)s)")
-    parser.add_argument("--threshold", type=float, default=0.6, help="τ of the stage's run (default: %(default)s)")
-    parser.add_argument("--race-threshold", type=float, default=0.9, help="τ of the race (default: %(default)s)")
+    parser.add_argument("--threshold", type=float, default=0.9, help="τ of the recordings (default: %(default)s)")
     parser.add_argument("--tokens", type=int, default=120, help="longest answer (default: %(default)s)")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where to write (default: %(default)s)")
     arguments = parser.parse_args()
 
-    wanted = {"1-grams": ("prob_conf", arguments.threshold)}
-    wanted |= {f"race/{i}-{rule}": (rule, arguments.race_threshold) for i, rule in enumerate(RACE, start=1)}
+    wanted = {"1-rolls": "prob_conf"} | {f"race/{i}-{rule}": rule for i, rule in enumerate(RACE, start=1)}
     lm = sdlm_core.load_model(arguments.model)
-    for name, (algorithm, threshold) in wanted.items():
-        config = sdlm_core.DecodeConfig(algorithm, threshold=threshold, max_new_tokens=arguments.tokens)
+    for name, algorithm in wanted.items():
+        config = sdlm_core.DecodeConfig(algorithm, threshold=arguments.threshold, max_new_tokens=arguments.tokens)
         messages = [{"role": "user", "content": PROMPT}]
         sdlm_core.decode(lm, messages, config)  # warm up
         trace = sdlm_core.decode(lm, messages, config)

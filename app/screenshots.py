@@ -32,7 +32,7 @@ SWITCHES = [
     "--disable-sync",
 ]
 DESKTOP, TABLET, PHONE = (1440, 900), (1024, 768), (390, 844)
-PROMPT = "How many grams are 3 kilograms and 550 grams?"
+PROMPT = "A baker makes 5 trays of 12 rolls and sells 38. How many rolls are left?"
 FINISHED = "['done', 'stopped', 'failed'].includes(document.querySelector('#stage .sdlm').dataset.status)"
 
 

@@ -4,9 +4,9 @@
   const { el, button, setText } = S;
 
   const PROMPTS = [
-    "How many grams are 3 kilograms and 550 grams?",
+    "A baker makes 5 trays of 12 rolls and sells 38. How many rolls are left?",
     "Write a Python function `is_even(total)` that returns whether `total` is even.",
-    "Convert 3 years and 11 months to months.",
+    "How many grams are 3 kilograms and 550 grams?",
     "Why is the sky blue?",
   ];
   const LIMITS = { block_size: [1, 16], temperature: [0, 2], max_new_tokens: [8, 512], threshold: [0, 1] };
