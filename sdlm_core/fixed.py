@@ -4,6 +4,9 @@ B slots of a pool, R rows each, over the first M rows of their caches; all three
 serve every batch. What changes from pass to pass is one table of integers, copied to the device at once: the rows'
 tokens and coordinates, and where each run's cache ends. Rows beyond a run's own are padding: they see what is known and
 themselves, nobody sees them, and what they write beyond the frontier is overwritten by the next pass.
+
+On a CPU it is not used. Compiled by torch.compile it was measured there against the flexible pass: nothing gained for
+one run, a seventh for eight, and half a minute of compiling for every shape.
 """
 
 from __future__ import annotations
