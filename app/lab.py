@@ -328,7 +328,7 @@ def _files(results: list[lab_runs.Result], request: gr.Request) -> tuple[Any, An
     if not results:
         return gr.DownloadButton(interactive=False), gr.DownloadButton(interactive=False)
     folder = _downloads(wire.owner_of(request))
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     paths = folder / "sdlm-runs.csv", folder / "sdlm-runs.json"
     paths[0].write_text(lab_runs.to_csv(results), encoding="utf-8")
     paths[1].write_text(lab_runs.to_json(results), encoding="utf-8")

@@ -38,12 +38,15 @@ def parse_request(data: Any, race: bool = False) -> Request:
     if not isinstance(data, dict):
         raise SDLMError("The page sent nothing that can be decoded. Reload it and try again.")
     config = parse_settings(data.get("settings"))
-    configs = [config]
-    if race:
-        by_confidence = config.algorithm in ("prob_conf", "entropy_conf")
-        threshold = config.algorithm if by_confidence else "prob_conf"
-        configs = [replace(config, algorithm=a) for a in ("autoregressive", threshold, "self_speculative")]
+    configs = race_lanes(config) if race else [config]
     return Request(parse_run_id(data.get("run")), parse_messages(data.get("messages")), configs)
+
+
+def race_lanes(config: DecodeConfig) -> list[DecodeConfig]:
+    """The three ways to decode one prompt, in the order of the race tab."""
+    by_confidence = config.algorithm in ("prob_conf", "entropy_conf")
+    threshold = config.algorithm if by_confidence else "prob_conf"
+    return [replace(config, algorithm=a) for a in ("autoregressive", threshold, "self_speculative")]
 
 
 def parse_run_id(value: Any) -> str:

@@ -9,10 +9,10 @@ import argparse
 from pathlib import Path
 
 import sdlm_core
+from app.limits import race_lanes
 
 FOLDER = Path(__file__).parent.parent / "assets" / "examples"
 PROMPT = "A baker makes 5 trays of 12 rolls and sells 38. How many rolls are left?"
-RACE = ("autoregressive", "prob_conf", "self_speculative")  # the lanes of the race tab, in its order
 
 
 def main() -> None:
@@ -24,13 +24,13 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where to write (default: %(default)s)")
     arguments = parser.parse_args()
 
-    wanted = {"1-rolls": "prob_conf"} | {f"race/{i}-{rule}": rule for i, rule in enumerate(RACE, start=1)}
+    config = sdlm_core.DecodeConfig(threshold=arguments.threshold, max_new_tokens=arguments.tokens)
+    lanes = {f"race/{i}-{lane.algorithm}": lane for i, lane in enumerate(race_lanes(config), start=1)}
     lm = sdlm_core.load_model(arguments.model)
-    for name, algorithm in wanted.items():
-        config = sdlm_core.DecodeConfig(algorithm, threshold=arguments.threshold, max_new_tokens=arguments.tokens)
-        messages = [{"role": "user", "content": PROMPT}]
-        sdlm_core.decode(lm, messages, config)  # warm up
-        trace = sdlm_core.decode(lm, messages, config)
+    messages = [{"role": "user", "content": PROMPT}]
+    for name, settings in ({"1-rolls": config} | lanes).items():
+        sdlm_core.decode(lm, messages, settings)  # warm up
+        trace = sdlm_core.decode(lm, messages, settings)
         path = arguments.folder / f"{name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(trace.to_json(), encoding="utf-8")

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import gradio as gr
 import spaces
 
+from app.runs import MAX_RUNS, MAX_WAITING
 from sdlm_core import DecodeConfig, Pass, SDLMError, Trace
 from sdlm_core.decoding import Run
 from sdlm_core.language_model import LanguageModel, Prompt
@@ -35,7 +36,7 @@ T = TypeVar("T")
 
 START_SECONDS = 10  # GPU time asked for beside the passes: the weights' way to the GPU
 SECONDS_PER_PASS = 0.05
-MOST_RUNS = 96  # decoding, waiting for a GPU, or given up while waiting: each is a thread here
+MOST_RUNS = MAX_RUNS + MAX_WAITING  # decoding, waiting for a GPU, or given up while waiting: each is a thread here
 News = tuple[Pass, Trace] | SDLMError  # a pass and the record so far, without passes
 
 

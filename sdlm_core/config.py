@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -75,7 +76,8 @@ def _check_integer(name: str, value: Any, low: int | None, high: int | None) -> 
 
 
 def _check_number(name: str, value: Any, low: float, high: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+    finite = not isinstance(value, float) or math.isfinite(value)  # which an int past all floats cannot be asked
+    if isinstance(value, bool) or not isinstance(value, int | float) or not finite:
         raise SDLMError(f"{name} must be a number, but is {value!r}.")
     if not low <= value <= high:
         raise SDLMError(f"{name} must be between {low:g} and {high:g}, but is {min(max(value, -1e300), 1e300):g}.")

@@ -83,8 +83,12 @@ class _Lane:
 
     def leave(self) -> None:
         """Make room in the pool; what a reference has read stays."""
-        if self._reader is not None:
-            self._reader.leave() if self.reference else self._reader.move_out()
+        if self._reader is None:
+            return
+        if self.reference is None:
+            self._reader.move_out()
+        else:
+            self._reader.leave()
 
     def _keep(self, block: Block) -> None:
         """Accept a prefix, cut at an end token and at the length limit, as `Run.commit` does."""

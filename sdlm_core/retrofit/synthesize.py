@@ -84,14 +84,17 @@ def run(args: argparse.Namespace) -> int:
 
 def write_problems(path: Path, count: int, seed: int, kinds: list[str] | None) -> None:
     """Generated problems, the file whole or not at all. SDLMError where there are not so many, or chats in the way."""
-    if path.exists() and '"number": ' in path.open(encoding="utf-8").readline():
-        raise SDLMError(f"{path} holds a model's conversations; give --output another name.")
+    if path.exists():
+        with path.open(encoding="utf-8") as file:
+            if '"number": ' in file.readline():
+                raise SDLMError(f"{path} holds a model's conversations; give --output another name.")
     part = path.with_name(path.name + ".part")
     try:
         with part.open("w", encoding="utf-8") as file:
             for problem in generate("train", count, seed, kinds):
                 file.write(json.dumps(to_conversation(problem), ensure_ascii=False) + "\n")
     except ValueError as error:
+        part.unlink()
         raise SDLMError(f"The generators cannot do this: {error}.") from error
     part.replace(path)
 

@@ -106,11 +106,6 @@ def retrofit(config: RetrofitConfig) -> Path:
     config.check()
     if config.model == "builtin":
         config = replace(config, model=str(builtin.ensure_base()), base_name=config.base_name or BUILTIN_BASE)
-    with StopOnSignal() as stop:
-        return _train(config, stop)
-
-
-def _train(config: RetrofitConfig, stop: StopOnSignal) -> Path:
     torch.set_flush_denormal(True)
     keep_freed_memory()
     accelerator = Accelerator(cpu=not torch.cuda.is_available())
@@ -151,40 +146,41 @@ def _train(config: RetrofitConfig, stop: StopOnSignal) -> Path:
     began = time.perf_counter() - progress.seconds
     saved = time.perf_counter()
     last = progress.done(config)
-    while not last:
-        step_began = time.perf_counter()
-        batches = next_batches(mixture, collator, config, accelerator)
-        rate = learning_rate(config, progress)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        row_losses = compute_gradients(wrapped, batches, list(trained.values()), accelerator, pool)
-        norm = nn.utils.clip_grad_norm_(trained.values(), config.grad_clip)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        module.lean.refresh()
-        progress.step += 1
-        rows = sum(map(len, batches)) * accelerator.num_processes
-        progress.rows += rows
-        progress.seconds, stopping = agree(time.perf_counter() - began, stop.asked, accelerator)
+    with StopOnSignal() as stop:
+        while not last:
+            step_began = time.perf_counter()
+            batches = next_batches(mixture, collator, config, accelerator)
+            rate = learning_rate(config, progress)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            row_losses = compute_gradients(wrapped, batches, list(trained.values()), accelerator, pool)
+            norm = nn.utils.clip_grad_norm_(trained.values(), config.grad_clip)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            module.lean.refresh()
+            progress.step += 1
+            rows = sum(map(len, batches)) * accelerator.num_processes
+            progress.rows += rows
+            progress.seconds, stopping = agree(time.perf_counter() - began, stop.asked, accelerator)
 
-        record: dict[str, Any] = {"step": progress.step, "rows": progress.rows}
-        record |= mean_losses(row_losses, batches, config.block_size)
-        record |= {"grad_norm": round(float(norm), 4), "lr": rate}
-        seconds, labels = time.perf_counter() - step_began, sum(int((b.labels >= 0).sum()) for b in batches)
-        record["rows_per_second"] = round(rows / seconds, 1)
-        record["tokens_per_second"] = round(labels * accelerator.num_processes / seconds, 1)
-        record |= {"seconds": round(progress.seconds, 1), "seconds_left": progress.seconds_left(config)}
-        last = progress.done(config) or stopping
-        if held_out and (progress.step % config.evaluate_every == 0 or last):
-            record |= evaluate(module, held_out, config.block_size, pool)
-        if accelerator.is_main_process:
-            report(record, saver)
-            if held_out and record.get("held_out_loss", math.inf) < progress.best:
-                progress.best = record["held_out_loss"]
-                saver.save_model()
-            if last or time.perf_counter() - saved > config.checkpoint_minutes * 60:
-                output.save_checkpoint(folder, trained, optimizer, mixture.state, asdict(progress))
-                saved = time.perf_counter()
+            record: dict[str, Any] = {"step": progress.step, "rows": progress.rows}
+            record |= mean_losses(row_losses, batches, config.block_size)
+            record |= {"grad_norm": round(float(norm), 4), "lr": rate}
+            seconds, labels = time.perf_counter() - step_began, sum(int((b.labels >= 0).sum()) for b in batches)
+            record["rows_per_second"] = round(rows / seconds, 1)
+            record["tokens_per_second"] = round(labels * accelerator.num_processes / seconds, 1)
+            record |= {"seconds": round(progress.seconds, 1), "seconds_left": progress.seconds_left(config)}
+            last = progress.done(config) or stopping
+            if held_out and (progress.step % config.evaluate_every == 0 or last):
+                record |= evaluate(module, held_out, config.block_size, pool)
+            if accelerator.is_main_process:
+                report(record, saver)
+                if held_out and record.get("held_out_loss", math.inf) < progress.best:
+                    progress.best = record["held_out_loss"]
+                    saver.save_model()
+                if last or time.perf_counter() - saved > config.checkpoint_minutes * 60:
+                    output.save_checkpoint(folder, trained, optimizer, mixture.state, asdict(progress))
+                    saved = time.perf_counter()
     if accelerator.is_main_process and not held_out:
         saver.save_model()
     return folder
