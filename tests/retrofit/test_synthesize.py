@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 import sdlm_core
 from sdlm_core.__main__ import main
+from sdlm_core.retrofit import synthesize
+from sdlm_core.retrofit.problems import Problem, generate
 from sdlm_core.retrofit.synthesize import read_records, runs_in_circles, self_distill, user_turn
 
 
@@ -45,14 +47,23 @@ def test_problems_come_from_the_training_side(tmp_path: Path, capsys: pytest.Cap
     assert all(r["conversations"][1]["from"] == "gpt" for r in records)
 
 
-def test_problems_replace_problems_but_never_conversations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_problems_replace_problems_but_never_conversations(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dry(problems: list[Problem]) -> Iterator[Problem]:
+        yield from problems
+        raise ValueError("only 3 different problems of the 9 asked for could be drawn")
+
     path = tmp_path / "data.jsonl"
     command = ["synthesize", "problems", "--output", str(path), "--count"]
     assert main([*command, "5"]) == 0
     assert main([*command, "8"]) == 0
     assert len(path.read_text().splitlines()) == 8
-    assert main([*command, "100000000", "--kinds", "units"]) == 2, "there are not so many"
+    with monkeypatch.context() as patched:  # the real generators take minutes to run dry
+        patched.setattr(synthesize, "generate", lambda *_: dry(list(generate("train", 3))))
+        assert main([*command, "9"]) == 2, "there are not so many"
     assert "could be drawn" in capsys.readouterr().err
+    assert [p.name for p in tmp_path.iterdir()] == ["data.jsonl"]
     assert len(path.read_text().splitlines()) == 8, "the file is whole or as it was"
     own = json.dumps({"conversations": [], "finished": True, "tokens": 3, "number": 0}) + "\n"
     path.write_text(own)
