@@ -17,11 +17,10 @@ from sdlm_core import masks
 from sdlm_core.cache import CachePool, KVCache
 from sdlm_core.fixed import MOST_ROWS
 from sdlm_core.language_model import LanguageModel
-from sdlm_core.linear import few_sizes
-from sdlm_core.model import attend_rows, attention
+from sdlm_core.model import attend_rows, attention, few_attending
 
 SHARED_ROWS = 32  # a run of more rows in a pass attends for itself
-STEP = 64  # attention is computed over a multiple of so many rows of a cache: few shapes, so few kernels to compile
+STEP = 64  # attention is computed over a multiple of so many rows of a cache; where runs share it, of twice as many
 
 
 @dataclass(frozen=True)
@@ -107,13 +106,18 @@ def _groups(caches: Sequence[KVCache], sizes: Sequence[int]) -> tuple[list[list[
 
 def _length(cache: KVCache, plan: Plan) -> int:
     """Rows of the cache that attention is computed over, what lies beyond the pass's own being hidden."""
-    return -(-(cache.length + len(plan.rows)) // STEP) * STEP
+    return _multiple(cache.length + len(plan.rows), STEP)
+
+
+def _multiple(n: int, step: int) -> int:
+    return -(-n // step) * step
 
 
 def _bias(lm: LanguageModel, cache: KVCache, plan: Plan, length: int) -> Tensor:
-    """Added to one run's scores, (G · n, length): a row sees the cache, and of the pass what the rule says."""
-    bias = torch.empty(len(plan.rows), length, dtype=lm.dtype)
-    _fill(bias, lm, cache, plan)
+    """Added to one run's scores, (G · rows, length): a row sees the cache, and of the pass what the rule says. The rows
+    beyond the plan's are padding."""
+    bias = torch.zeros(few_attending(len(plan.rows)), length, dtype=lm.dtype)
+    _fill(bias[: len(plan.rows)], lm, cache, plan)
     return bias.to(lm.device).repeat(lm.transformer.shape.group, 1)
 
 
@@ -125,19 +129,25 @@ def _fill(bias: Tensor, lm: LanguageModel, cache: KVCache, plan: Plan) -> None:
     bias[:, known : known + n].masked_fill_(masks.attention_mask(plan.rows, lm.causal_attn), 0)
 
 
+def _few_slots(n: int) -> int:
+    """Slots that attend together where n are in use."""
+    return n if n == 1 else _multiple(n, 2 if n <= 8 else 4 if n <= 16 else 8)
+
+
 class _Shared:
-    """Runs of one pool in one attention call: all slots in use, each padded to the rows of the longest, R, and to the
-    longest text, M. A slot that has no row here is padding altogether, and so costs little."""
+    """Runs of one pool in one attention call: the first B slots, each padded to the rows of the longest, R, and to the
+    longest text, M. A slot that has no row here is padding altogether."""
 
     def __init__(
         self, lm: LanguageModel, caches: Sequence[KVCache], plans: Sequence[Plan], starts: Sequence[int]
     ) -> None:
         self.pool: CachePool = caches[0].pool
         self.group = lm.transformer.shape.group
-        self.slots = max(cache.slot for cache in caches) + 1
+        self.slots = min(_few_slots(max(cache.slot for cache in caches) + 1), self.pool.slots)
         sizes = [len(plan.rows) for plan in plans]
-        self.rows = few_sizes(max(sizes))
-        self.length = max(_length(cache, plan) for cache, plan in zip(caches, plans, strict=True))
+        self.rows = few_attending(max(sizes))
+        lengths = (_length(cache, plan) for cache, plan in zip(caches, plans, strict=True))
+        self.length = _multiple(max(lengths), 2 * STEP)
         bias = torch.full((self.slots, self.rows, self.length), -torch.inf, dtype=lm.dtype)
         bias[:, :, 0] = 0  # padding rows see something, or their softmax would not be a number
         gather = torch.zeros(self.slots, self.rows, dtype=torch.int64)

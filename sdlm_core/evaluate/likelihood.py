@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from sdlm_core import masks
 from sdlm_core.language_model import LanguageModel
-from sdlm_core.model import attend_rows
+from sdlm_core.model import attend_rows, few_attending
 
 MAX_ROWS = 1024  # rows of one forward pass
 LOGIT_ROWS = 256  # rows whose scores over the vocabulary are held in float32 at once
@@ -42,13 +43,18 @@ def _read(lm: LanguageModel, pairs: Sequence[tuple[Sequence[int], Sequence[int]]
     layouts = [masks.causal_rows(0, n, lm.device) for n in sizes]
     biases = []
     for rows in layouts:
-        sees = masks.attention_mask(rows, lm.causal_attn)
-        bias = torch.zeros(sees.shape, dtype=lm.dtype, device=lm.device).masked_fill(~sees, -torch.inf)
+        n, padded = len(rows), few_attending(len(rows))
+        bias = torch.zeros(padded, padded, dtype=lm.dtype, device=lm.device)
+        bias[:n, n:] = -torch.inf
+        bias[:n, :n].masked_fill_(~masks.attention_mask(rows, lm.causal_attn), -torch.inf)
         biases.append(bias.repeat(lm.transformer.shape.group, 1))
 
     def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         parts = zip(q.split(sizes), k.split(sizes), v.split(sizes), biases, strict=True)
-        return torch.cat([attend_rows(a, b.transpose(0, 1), c.transpose(0, 1), m.to(a.device)) for a, b, c, m in parts])
+        return torch.cat([attend_rows(a, padded(b, m), padded(c, m), m.to(a.device)) for a, b, c, m in parts])
+
+    def padded(x: Tensor, bias: Tensor) -> Tensor:
+        return F.pad(x.transpose(0, 1), (0, 0, 0, bias.shape[1] - x.shape[0]))  # (Hkv, m, dh)
 
     hidden = lm.transformer.forward(
         torch.tensor([token for text in texts for token in text], device=lm.device),
