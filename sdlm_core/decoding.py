@@ -19,7 +19,16 @@ from torch import Tensor
 
 from sdlm_core import masks
 from sdlm_core.cache import CachePool, KVCache
-from sdlm_core.candidates import Guess, Noise, choose, count_accepted, filtered_distribution, measure, read
+from sdlm_core.candidates import (
+    Guess,
+    Noise,
+    choose,
+    count_accepted,
+    filtered_distribution,
+    measure,
+    read,
+    worth_verifying,
+)
 from sdlm_core.config import DecodeConfig
 from sdlm_core.forward import Plan, forward_rows
 from sdlm_core.language_model import LanguageModel, Prompt
@@ -34,7 +43,7 @@ class Decision:
     """What a pass found.
 
     block:     the D candidates, the first `accepted` of which hold.
-    draft:     self-speculative: the candidates beyond the accepted ones, to be verified by the next pass.
+    draft:     self-speculative: the candidates beyond the accepted ones that the next pass shall verify.
     """
 
     block: list[Guess]
@@ -222,7 +231,8 @@ class Run:
         n = 1
         while n <= len(self._draft) and firsts[n - 1].token_id == self._draft[n - 1].token_id:
             n += 1
-        return Decision((firsts[:n] + draft)[: self.block_size], n, draft)
+        block = (firsts[:n] + draft)[: self.block_size]
+        return Decision(block, n, draft[: worth_verifying([g.probability for g in draft])])
 
     def commit(self, plan: Plan, decision: Decision | None, seconds: float) -> Pass | None:
         """Keep the accepted candidates, cut at an end token and at the length limit; move the cache's frontier."""

@@ -24,7 +24,7 @@
     const algorithm = record.head.config.algorithm;
     if (algorithm === "autoregressive" || record.blockSize === 1) return "Each row is one forward pass. It guesses one token and keeps it.";
     const d = record.blockSize;
-    if (algorithm === "self_speculative") return `Each row is one forward pass. It checks the ${d} guesses of the row before (✓), keeps those it would have made itself, and guesses ${d} new ones.`;
+    if (algorithm === "self_speculative") return `Each row is one forward pass. It checks those guesses of the row before that stand a chance, keeps the ones it would have made itself (✓), and guesses again.`;
     return `Each row is one forward pass with D = ${d} guesses. The framed prefix is sure enough and kept; the rest is thrown away.`;
   }
 

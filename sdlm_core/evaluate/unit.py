@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from sdlm_core.cache import CachePool
-from sdlm_core.candidates import count_accepted
+from sdlm_core.candidates import count_accepted, worth_verifying
 from sdlm_core.config import DecodeConfig
 from sdlm_core.evaluate.cells import Cell
 from sdlm_core.evaluate.passes import Block, Node, Reader, read_blocks
@@ -169,12 +169,16 @@ def speculate(reference: Answer, blocks: Sequence[Block], cell: Cell) -> Answer:
     """The self-speculative run, read off the τ 1 run of the same D.
 
     Its tokens are those of τ 1. A pass verifies the draft that the block before the newest token left (candidates
-    2 … D there) and keeps one token more than those of it which are τ 1's own; the first pass has no draft.
+    2 … D there, as far as they are worth it) and keeps one token more than those of it which are τ 1's own; the first
+    pass has no draft.
     """
     tokens, answer = reference.token_ids, Answer(reference.item, cell)
     while len(answer.token_ids) < len(tokens):
         start = len(answer.token_ids)
-        draft = blocks[start - 1].token_ids[1:] if start else ()
+        draft: Sequence[int] = ()
+        if start:
+            block = blocks[start - 1]
+            draft = block.token_ids[1 : 1 + worth_verifying(block.probability[1:])]
         held = 0
         while held < len(draft) and start + held < len(tokens) and draft[held] == tokens[start + held]:
             held += 1

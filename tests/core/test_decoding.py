@@ -15,6 +15,7 @@ import transformers
 
 import sdlm_core
 from sdlm_core import DecodeConfig
+from sdlm_core.candidates import LEAST_CHANCE
 
 MODELS: list[dict[str, Any]] = [
     {"kind": "qwen2", "tied": True},
@@ -129,7 +130,7 @@ def test_self_speculative_is_threshold_one_in_fewer_passes(
     settings: dict[str, Any], temperature: float, use_cache: bool, load: Callable[..., sdlm_core.LanguageModel]
 ) -> None:
     lm = load(**settings, **STEADY)
-    saved = 0
+    saved = full = 0
     for d, prompt in itertools.product((1, 2, 4, 8), prompts(6, (1, 12, 60))):
         shared = {"block_size": d, "max_new_tokens": 32, "temperature": temperature, "seed": 3, "use_cache": use_cache}
         slow = sdlm_core.decode(lm, prompt, DecodeConfig(threshold=1.0, **shared))
@@ -139,17 +140,21 @@ def test_self_speculative_is_threshold_one_in_fewer_passes(
         assert len(fast.passes) <= len(slow.passes)
         saved += len(slow.passes) - len(fast.passes)
         for earlier, later in itertools.pairwise(fast.passes):
-            assert len(later.draft) == d - 1
             guessed = [c.token_id for c in later.draft]
             verified = [c.token_id for c in later.candidates[: later.accepted]]
             # Every accepted token but the last was a drafted one, in place; the last is the model's own.
             if later.index < len(fast.passes) - 1:
                 assert guessed[: later.accepted - 1] == verified[:-1]
-            known = [c.token_id for c in earlier.candidates[earlier.accepted :]]
-            assert guessed[: len(known)] == known, (
-                "what an earlier pass showed beyond its accepted span is the next draft"
-            )
+            shown = earlier.candidates[earlier.accepted :]
+            both = list(zip(later.draft, shown, strict=False))
+            assert all(a == b for a, b in both), "what a pass showed beyond its accepted span is the next draft"
+            chance = math.prod(c.probability for c in later.draft)
+            assert not later.draft or chance >= LEAST_CHANCE
+            if len(later.draft) < len(shown):
+                assert chance * shown[len(later.draft)].probability < LEAST_CHANCE, "hopeless drafts alone are left out"
+            full += len(later.draft) == d - 1 > 0
     assert saved > 0, "no draft was ever right, so acceptance was not tried"
+    assert full > 0, "no draft was ever verified to its end"
 
 
 def test_rows_and_cache_are_recorded(load: Callable[..., sdlm_core.LanguageModel]) -> None:
@@ -163,7 +168,9 @@ def test_rows_and_cache_are_recorded(load: Callable[..., sdlm_core.LanguageModel
     speculative = sdlm_core.decode(
         lm, prompt, DecodeConfig(algorithm="self_speculative", block_size=4, max_new_tokens=40)
     )
-    assert {p.rows for p in speculative.passes[1:]} == {4 + 4 * 4}
+    # The newest token and the draft, and a block of D a branch; there is one branch more than drafted tokens.
+    assert all(p.rows == 1 + len(p.draft) + 4 * (len(p.draft) + 1) for p in speculative.passes[1:])
+    assert len({len(p.draft) for p in speculative.passes}) > 1
 
 
 def test_limits_are_exact(load: Callable[..., sdlm_core.LanguageModel]) -> None:
