@@ -75,6 +75,7 @@ class CachePool:
             self._grow(1, 0)
 
     def _grow(self, slots: int, capacity: int) -> None:
+        self.version += 1  # first: if memory runs out half-way, some buffers have moved all the same
         runs, length = len(self.caches), max((cache.length for cache in self.caches), default=0)
         for buffers in (self.keys, self.values):
             for i, old in enumerate(buffers):
@@ -83,7 +84,6 @@ class CachePool:
                 grown[:runs, :, :length] = old[:runs, :, :length]
                 buffers[i] = grown
         self.slots, self.capacity = slots, capacity
-        self.version += 1
 
 
 class KVCache:

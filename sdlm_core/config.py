@@ -23,7 +23,7 @@ class DecodeConfig:
     temperature:    0 takes the most probable token; above 0 samples.
     top_k, top_p:   filters of the distribution, after the temperature; 0 and 1.0 turn them off.
     max_new_tokens: length limit of the answer in tokens, the end token counted.
-    use_cache:      False computes every row in every pass, which is slow and must give the same tokens.
+    use_cache:      False computes every row in every pass, which is slow and gives the same tokens (in float32).
     seed:           fixes the samples. The noise of a token depends on the seed and its place in the answer alone.
     """
 

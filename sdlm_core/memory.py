@@ -114,7 +114,7 @@ def check_fits(
         return
     remedies = []
     if dtype == torch.float32 and not quantization and fits(free, torch.bfloat16, None):
-        remedies.append(f"--dtype bfloat16 (about {gigabytes(weight_bytes(config, torch.bfloat16))})")
+        remedies.append(f"dtype bfloat16 (about {gigabytes(weight_bytes(config, torch.bfloat16))})")
     if not adapter and devices[0].type != "mps" and find_spec("bitsandbytes"):
         packed = [q for q in ("int8", "nf4") if quantization not in (q, "nf4") and fits(free, dtype, q)]
         remedies += [f"--quantization {q} (about {gigabytes(weight_bytes(config, dtype, q))})" for q in packed[:1]]

@@ -60,7 +60,7 @@ class Pass:
     accepted:   how many of them, counted from the first, were kept.
     rows:       rows run through the model; rows_reused: rows read from the KV cache; rows_written: rows of this pass
                 kept in the cache. The rest, rows − rows_written, was thrown away.
-    seconds:    wall-clock time of the pass. In a batch, that of the whole batch.
+    seconds:    wall-clock time of the pass, from its plan to its decision. In a batch, that of the whole batch.
     draft:      self-speculative decoding: the earlier candidates that this pass verified, for the answer's tokens
                 start, start + 1, …; empty otherwise.
     """

@@ -13,7 +13,7 @@
   const LONGEST = 4000;
 
   class Compose {
-    /** @param {{send: () => void, stop: () => void, retry?: () => void, clear?: () => void, share?: () => void, change?: () => void}} on */
+    /** @param {{send: () => void, stop: () => void, retry?: () => void, clear?: () => void, share?: () => void}} on */
     constructor(on, { race = false } = {}) {
       this.on = on;
       this.text = el("textarea", { rows: 2, maxlength: LONGEST, placeholder: "Ask something", "aria-label": "Your prompt" });

@@ -128,14 +128,16 @@
         lane.record.tail = message.tail;
         lane.record.company = message.company;
         setText(lane.state, "Recorded");
-        if (message.last) this._finish(message.tail.finish_reason === "cancelled");
+        if (message.last) this._finish();
       } else if (message.kind === "failed") {
         this.compose.setBusy(false);
         this._say(message.message, true);
       }
     }
 
-    _finish(stopped) {
+    _finish() {
+      // A lane that is stopped in its last pass is complete all the same: then those that never began tell.
+      const stopped = this.lanes.some(({ record }) => !record || !record.tail || record.tail.finish_reason === "cancelled");
       this.compose.setBusy(false);
       if (stopped) return this._say("Stopped. Start again to see all three.");
       this._compare();

@@ -200,7 +200,7 @@
         const record = S.Record.from(JSON.parse(texts[0]), "example");
         this.show(record, { at: S.calm() ? Infinity : 0 });
         if (values.threshold !== undefined) this.whatIf.set(values.threshold);
-        this._setStatus("example", { model: record.head.model });
+        if (this.status !== "failed") this._setStatus("example", { model: record.head.model }); // a failure stays said
         if (!S.calm()) this.timeline.play();
       });
     }
@@ -238,10 +238,11 @@
       this.answer.update({ partsAt: -1 });
       this.compare.hidden = true;
       this.timeline.pause();
+      this.whatIf.forget(); // τ moved just before was for the record that goes
       if (!kept) {
-        this.record = this.live = null;
-        this.passes.update({ record: null, cursor: 0 });
-        this.answer.update({ record: null, cursor: 0 });
+        this.record = this.live = this.verdict = null;
+        this.passes.update({ record: null, cursor: 0, verdict: null });
+        this.answer.update({ record: null, cursor: 0, verdict: null });
         this.timeline.load(null);
       }
       this._drawConversation();
@@ -250,7 +251,6 @@
     }
 
     _told(message) {
-      const began = performance.now();
       if (message.kind === "waiting") this._setStatus("waiting", message);
       if (message.kind === "start") {
         this.live = new S.Record(message.head, "live");
@@ -271,13 +271,14 @@
         setText(this.say, `${S.plural(this.live.tokens, "token")} in ${S.plural(this.live.passes.length, "pass")}.`);
         this._drawCompare();
       }
-      if (message.kind === "failed") this._setStatus("failed", message);
-      S.cost.handed += performance.now() - began;
+      if (message.kind === "failed") {
+        if (this.record === this.live) this.timeline.grown(false); // it may have broken midway
+        this._setStatus("failed", message);
+      }
     }
 
     _clear() {
-      this.wire.stop();
-      this.wire.run = null;
+      this.wire.leave();
       this.turns = [];
       this.request = this.record = this.live = this.kept = this.verdict = null;
       this.compare.hidden = true;
@@ -306,14 +307,15 @@
       if (!file) return;
       try {
         const record = await S.loadTrace(file, (text) => this.gradio.server.check_trace(text));
-        this.wire.stop();
-        this.wire.run = null; // what it still says is not for this record
+        this.wire.leave();
         this.kept = null;
         this.compare.hidden = true;
         this.show(record);
         this._setStatus("file", { model: record.head.model });
       } catch (error) {
-        this._setStatus("failed", { message: error instanceof Error ? error.message : "This file could not be read." });
+        const message = error instanceof Error ? error.message : "This file could not be read.";
+        if (this.compose.busy) setText(this.banner, message); // the run goes on, and can be stopped
+        else this._setStatus("failed", { message });
       }
     }
 
@@ -344,9 +346,6 @@
   function toggleTheme() {
     document.body.classList.toggle("dark");
   }
-
-  /** What drawing costs: milliseconds of script spent on messages. Read by measurements only. */
-  S.cost = { handed: 0 };
 
   S.mountStage = function (element, gradio) {
     const stage = new Stage(element, gradio);

@@ -30,9 +30,14 @@
     }
 
     set(tau) {
-      clearTimeout(this.timer);
+      this.forget();
       this.range.value = tau;
       this._label();
+    }
+
+    /** Ask for nothing on account of the last move. */
+    forget() {
+      clearTimeout(this.timer);
     }
 
     _label() {

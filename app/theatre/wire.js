@@ -38,6 +38,12 @@
       }, STOP_MILLISECONDS);
     }
 
+    /** Stop, and hear no more of the run: what it still says is not for the record that is shown now. */
+    leave() {
+      this.stop();
+      this.run = null;
+    }
+
     _accept(value) {
       if (!value || value.run !== this.run || !value.messages) return;
       for (const [n, text] of Object.entries(value.messages)) if (Number(n) >= this.next) this.early.set(Number(n), text);

@@ -233,8 +233,8 @@ class LossModule(nn.Module):
 def load_base(config: RetrofitConfig, device: torch.device) -> tuple[Any, nn.Module, int]:
     """Tokenizer, model (under PEFT, or with float32 master weights) and the mask token's id."""
     try:
-        model_config = AutoConfig.from_pretrained(config.model)
-        tokenizer = AutoTokenizer.from_pretrained(config.model)
+        model_config = AutoConfig.from_pretrained(config.model, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(config.model, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise SDLMError(
             f"No model could be read from {config.model!r}. Give --model the folder of a checkpoint with its "
@@ -251,7 +251,12 @@ def load_base(config: RetrofitConfig, device: torch.device) -> tuple[Any, nn.Mod
             "special token with --mask-token, or train all weights with --lora-rank 0."
         )
     dtype = compute_dtype(config, device) if config.lora_rank else torch.float32
-    model = AutoModelForCausalLM.from_pretrained(config.model, dtype=dtype)
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            config.model, dtype=dtype, use_safetensors=True, trust_remote_code=False
+        )
+    except OSError as error:
+        raise SDLMError(f"{config.model!r} has no weights in safetensors; other formats are not read.") from error
     if not known:
         tokenizer.add_special_tokens({"additional_special_tokens": [config.mask_token]})
         if len(tokenizer) > model.config.vocab_size:

@@ -1,8 +1,9 @@
 """Continuous batching: one thread owns the model, and every visitor's run is a few rows of its next forward pass.
 
 Runs join and leave between passes, each with its own length, D, τ, algorithm, sampling and seed; `advance` does the
-arithmetic, and a run's tokens do not depend on who shares the batch. This module is the line before the model: who is
-in, who waits, who left, and what happens when a pass fails. It knows nothing of pages.
+arithmetic, and a run's tokens do not depend on who shares the batch: in float32, and in bfloat16 on a CPU without AMX;
+elsewhere a product of another size may round otherwise, and a near tie fall the other way. This module is the line
+before the model: who is in, who waits, who left, and what happens when a pass fails. It knows nothing of pages.
 """
 
 from __future__ import annotations

@@ -111,6 +111,34 @@ def test_mistakes_become_sentences(visitor: Visitor, address: str) -> None:
     assert visitor.stage("s.status") == "done"
 
 
+def test_a_run_that_breaks_midway_can_be_replayed(visitor: Visitor, address: str) -> None:
+    visitor.open(address)
+    visitor.ask("Count slowly", tokens=400, wait=False)
+    visitor.page.wait_for_function("document.querySelectorAll('#stage .row:not([hidden])').length > 2")
+    visitor.stage("(s.wire.leave(), s._told({ kind: 'failed', message: 'It broke.' }))")
+    assert visitor.text("#stage .where").startswith(f"pass {visitor.stage('s.record.passes.length')} of")
+    assert visitor.stage("s.timeline.live") is False
+    assert visitor.stage("(s.timeline.toggle(), s.timeline.playing)")
+
+
+def test_a_model_that_cannot_be_loaded_is_not_forgotten(visitor: Visitor, address: str) -> None:
+    """The recorded example comes later than the failure, and is shown without a word of asking."""
+    visitor.open(address)
+    status, message, shown = visitor.page.evaluate(
+        """async () => {
+          const texts = [JSON.stringify(document.querySelector('#stage .sdlm').parentNode.stage.record)];
+          const later = new Promise((done) => setTimeout(() => done(texts), 50));
+          const status = { state: "failed", message: "No such model." };
+          const server = { status: async () => status, examples: () => later };
+          const stage = SDLM.mountStage(document.createElement("div"), { props: {}, watch: () => {}, server });
+          await later;
+          await new Promise((done) => setTimeout(done, 50));
+          return [stage.status, stage.banner.textContent, stage.record.origin];
+        }"""
+    )
+    assert (status, message, shown) == ("failed", "No such model.", "example")
+
+
 def test_tokens_that_try_to_be_markup(visitor: Visitor, address: str) -> None:
     visitor.open(address)
     elements = "document.querySelectorAll('script, svg[onload], img, a[href^=javascript]').length"
@@ -146,6 +174,21 @@ def test_moving_tau_is_judged_here_and_then_decoded(visitor: Visitor, address: s
     assert f"{old} pass" in visitor.text("#stage .compare")
     visitor.page.click("#stage .compare button")
     assert visitor.stage("s.record.passes.length") == old
+
+
+def test_tau_moved_just_before_a_question_asks_for_nothing(visitor: Visitor, address: str) -> None:
+    visitor.open(address)
+    visitor.ask("Why is the sky blue?", tau=0.9, tokens=16)
+    visitor.stage("s.gradio.send = (request) => (s.asked = [...(s.asked || []), request])")  # a server that is slow
+    visitor.page.locator("#stage input.tau").fill("0.5")
+    assert visitor.stage("s.verdict.tau") == 0.5
+    visitor.page.fill("#stage textarea", "And why is it red?")
+    visitor.page.click("#stage .go")
+    visitor.page.wait_for_timeout(1200)
+    assert visitor.stage("s.status") == "waiting"
+    assert visitor.stage("s.asked.map((r) => [r.messages.at(-1).content, r.settings.threshold])") == [
+        ["And why is it red?", 0.5]
+    ]
 
 
 def test_a_link_carries_prompt_and_settings_and_starts_nothing(visitor: Visitor, address: str) -> None:

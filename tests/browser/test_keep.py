@@ -90,6 +90,20 @@ def test_bad_files_get_one_sentence(visitor: Visitor, address: str) -> None:
     assert visitor.stage("s.status") == "file"
 
 
+def test_a_bad_file_leaves_a_run_alone(visitor: Visitor, address: str) -> None:
+    visitor.open(address)
+    visitor.ask("Count slowly", tokens=400, wait=False)
+    visitor.wait("running")
+    visitor.page.set_input_files(
+        "#stage input[type=file]", {"name": "trace.json", "mimeType": "application/json", "buffer": b"not JSON"}
+    )
+    visitor.page.wait_for_selector("#stage .banner:has-text('not a trace')")
+    assert visitor.stage("s.status") == "running"
+    assert visitor.text("#stage .go") == "Stop"
+    visitor.page.click("#stage .go")
+    visitor.wait("stopped")
+
+
 def test_a_file_too_large_is_not_even_read(visitor: Visitor, address: str) -> None:
     visitor.open(address)
     asked = len(visitor.requests)

@@ -60,6 +60,31 @@ def test_three_runs_measured_then_replayed(visitor: Visitor, address: str) -> No
     assert "every pass takes the same time" in (page.text_content("#race .where") or "")
 
 
+def test_a_stop_in_a_lanes_last_pass_is_a_stop(visitor: Visitor, address: str) -> None:
+    """The lane is complete and yet the last: there are no others to compare it with."""
+    visitor.open(address)
+    page = visitor.page
+    page.click("button[role=tab]:has-text('Race')")
+    page.wait_for_selector("#race .timeline button:not([disabled])")
+    reason = page.evaluate(
+        """() => {
+          const race = document.querySelector('#race .sdlm').parentNode.race;
+          const { head, passes, tail } = race.lanes[0].record;
+          race.gradio.send = () => {}; // what the server says in this moment is said here
+          race.compose.text.value = "Why is the sky blue?";
+          race._start();
+          race._told({ kind: "start", lane: 0, head });
+          race._told({ kind: "passes", lane: 0, passes });
+          race._told({ kind: "end", lane: 0, tail, last: true, company: false });
+          return tail.finish_reason;
+        }"""
+    )
+    assert reason != "cancelled"
+    assert "Stopped" in visitor.text("#race .banner")
+    assert visitor.text("#race .go") == "Start the race"
+    assert page.is_disabled("#race .timeline button")
+
+
 def test_seconds_are_not_compared_where_others_took_part(visitors: tuple[Visitor, Visitor], address: str) -> None:
     other, racer = visitors
     other.open(address)
