@@ -96,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
     limits: dict[str, int | None] = {}
     if args.shipped:
         args.model, args.sets, args.block_size = "builtin", ["problems", "chat"], [8, 4, 2]
-        limits, args.wall_clock = {"problems": 160, "chat": 60}, args.wall_clock or 3
+        limits, args.wall_clock = {"problems": 160, "chat": 60}, args.wall_clock or 6
         args.base = args.base or "builtin-base"
     output = args.output or (SHIPPED_OUTPUT if args.shipped else Path("sweep.json"))
     for path in (output, args.report):

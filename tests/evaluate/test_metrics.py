@@ -99,21 +99,23 @@ def test_a_recorded_run_judged_at_a_higher_threshold_keeps_no_more(
         assert (speeds[0], speeds[-1]) == (run.block_size, 1)
 
 
-def test_wall_clock_compares_with_the_autoregressive_runs_around() -> None:
+def test_wall_clock_compares_with_the_autoregressive_runs_around(monkeypatch: pytest.MonkeyPatch) -> None:
     from sdlm_core.evaluate.cells import expand
     from sdlm_core.evaluate.tasks import Item, TaskSet
 
     asked: list[str] = []
+    now = 0.0
+    monkeypatch.setattr(wall_clock.time, "perf_counter", lambda: now)
 
-    class Timed:
+    class Made:
         token_ids = tuple(range(12))
+        tokens_per_pass = 4.0
 
-        def __init__(self, seconds: float) -> None:
-            self.seconds = seconds
-
-    def run(_: object, prompt: str, config: DecodeConfig) -> Timed:
+    def run(_: object, prompt: str, config: DecodeConfig) -> Made:
+        nonlocal now
         asked.append(config.algorithm)
-        return Timed(6.0 if config.algorithm == "autoregressive" else 2.0)  # 2 and 6 tokens a second
+        now += 6.0 if config.algorithm == "autoregressive" else 2.0  # 2 and 6 tokens a second
+        return Made()
 
     cells = expand(["prob_conf", "autoregressive"], [4], [0.5, 0.9])
     items = (Item("a", "x"), Item("b", "y"))
@@ -121,6 +123,7 @@ def test_wall_clock_compares_with_the_autoregressive_runs_around() -> None:
     assert asked[1:5] == ["autoregressive", "prob_conf", "prob_conf", "autoregressive"]
     assert [row["speedup"][0] for row in rows] == [3, 3, 1]
     assert [row["tokens_per_second"][0] for row in rows] == [6, 6, 2]
+    assert [row["tokens_per_pass"] for row in rows] == [[4, 4, 4, 2]] * 2 + [[4, 4, 4, 4]]
     assert wall_clock.quartiles([1, 2, 3, 4, 5]) == [3, 2, 4, 5]
 
 
