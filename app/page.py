@@ -45,4 +45,5 @@ def launch_options() -> dict[str, Any]:
         "footer_links": [],
         "ssr_mode": False,
         "max_file_size": "20mb",
+        "state_session_capacity": 500,  # Gradio keeps each session's last values, a few hundred kB, until so many came
     }

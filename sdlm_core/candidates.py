@@ -112,25 +112,26 @@ def entropies(p: Tensor) -> Tensor:
     return torch.linalg.vecdot(p, logarithm).neg_()  # type: ignore[no-any-return]
 
 
-def read(measured: Sequence[Tensor]) -> list[Guess]:
-    """All lines of several `measure`s, brought to the host in one transfer."""
-    out: list[Guess] = []
-    table = torch.cat(list(measured)).cpu().numpy() if measured else ()
-    for row in table:
-        half = (len(row) - 4) // 2
-        ids, probabilities = row[4 : 4 + half], row[4 + half :]
-        some = int(np.count_nonzero(probabilities > 0))
-        out.append(
-            Guess(
-                token_id=int(row[0]),
-                confidence=_shortest(row[1]),
-                probability=_shortest(row[2]),
-                entropy=_shortest(row[3]),
-                alternative_ids=tuple(int(i) for i in ids[:some]),
-                alternative_probabilities=tuple(_shortest(x) for x in probabilities[:some]),
-            )
-        )
-    return out
+def read(measured: Sequence[Tensor]) -> list[list[Guess]]:
+    """The lines of each `measure`, all brought to the host in one transfer."""
+    if not measured:
+        return []
+    table = iter(torch.cat(list(measured)).cpu().numpy())
+    return [[_guess(next(table)) for _ in range(len(lines))] for lines in measured]
+
+
+def _guess(line: np.ndarray) -> Guess:
+    half = (len(line) - 4) // 2
+    ids, probabilities = line[4 : 4 + half], line[4 + half :]
+    some = int(np.count_nonzero(probabilities > 0))
+    return Guess(
+        token_id=int(line[0]),
+        confidence=_shortest(line[1]),
+        probability=_shortest(line[2]),
+        entropy=_shortest(line[3]),
+        alternative_ids=tuple(int(i) for i in ids[:some]),
+        alternative_probabilities=tuple(_shortest(x) for x in probabilities[:some]),
+    )
 
 
 def count_accepted(confidences: Sequence[float], threshold: float) -> int:

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from itertools import islice
 
 import torch
 from torch import Tensor
@@ -86,50 +85,59 @@ def decide(runs: Sequence[Run], plans: Sequence[Plan], hidden: Sequence[Tensor])
     All runs' rows go through the LM head together, and what the host needs comes over in one transfer. None where the
     run only read a chunk of its prompt.
     """
-    turns = [(run, run.branches(h)) for run, plan, h in zip(runs, plans, hidden, strict=True) if not plan.prefill]
-    guessing = [run.config.algorithm == "self_speculative" for run, _ in turns]
+    deciding = [i for i, plan in enumerate(plans) if not plan.prefill]
+    blocks = {i: runs[i].branches(hidden[i]) for i in deciding}
+    drafting = [i for i in deciding if runs[i].config.algorithm == "self_speculative"]
     # Branch i's first row predicts the token after draft[:i]; where nothing was drafted, the whole block is wanted.
-    wanted = [(run, b[:, 0] if guess else b[0], 0) for (run, b), guess in zip(turns, guessing, strict=True)]
-    found = _judge(wanted)
-    drafting = [
-        (run, *run.rest_of_the_last_branch_that_holds(b, ids))
-        for (run, b), (ids, _), guess in zip(turns, found, guessing, strict=True)
-        if guess
+    asked = [Asked(runs[i], blocks[i][:, 0] if i in drafting else blocks[i][0], 0) for i in deciding]
+    first = dict(zip(deciding, guess(asked), strict=True))
+    asked = [Asked(runs[i], *runs[i].next_draft_rows(blocks[i], first[i].token_ids)) for i in drafting]
+    told = read([found.measured for found in (*first.values(), *guess(asked))])
+    firsts, rests = dict(zip(deciding, told, strict=False)), dict(zip(drafting, told[len(deciding) :], strict=True))
+    return [
+        None if plan.prefill else run.verify(firsts[i], rests[i]) if i in rests else run.accept(firsts[i])
+        for i, (run, plan) in enumerate(zip(runs, plans, strict=True))
     ]
-    told = iter(read([measured for _, measured in found + _judge(drafting)]))
-    firsts = [list(islice(told, len(ids))) for ids, _ in found]
-    decided = iter(
-        [
-            run.verify(first, list(islice(told, run.block_size - 1))) if guess else run.accept(first)
-            for (run, _), first, guess in zip(turns, firsts, guessing, strict=True)
-        ]
-    )
-    return [None if plan.prefill else next(decided) for plan in plans]
 
 
-def _judge(wanted: Sequence[tuple[Run, Tensor, Tensor | int]]) -> list[tuple[Tensor, Tensor]]:
-    """Candidates (n,) and what is measured of them, for each run's rows (n, hidden) and the first one's place: how
-    far it lies beyond the answer. One product with the LM head, and one softmax for all that sample alike."""
-    if not wanted:
+@dataclass(frozen=True)
+class Asked:
+    """Rows (n, hidden) of a run whose candidates are wanted. place: how far beyond the answer the first one lies."""
+
+    run: Run
+    rows: Tensor
+    place: Tensor | int
+
+
+@dataclass(frozen=True)
+class Found:
+    """Candidates, int64 (n,), and what `read` tells of them, both on the device."""
+
+    token_ids: Tensor
+    measured: Tensor
+
+
+def guess(asked: Sequence[Asked]) -> list[Found]:
+    """Candidates for all rows: one product with the LM head, and one softmax for all runs that sample alike."""
+    if not asked:
         return []
-    sizes = [len(rows) for _, rows, _ in wanted]
-    logits = wanted[0][0].lm.transformer.logits(torch.cat([rows for _, rows, _ in wanted]))
+    sizes = [len(a.rows) for a in asked]
+    logits = asked[0].run.lm.transformer.logits(torch.cat([a.rows for a in asked]))
     each = logits.split(sizes)
     alike: dict[tuple[float, float, int], list[int]] = {}
-    for index, (run, _, _) in enumerate(wanted):
-        c = run.config
+    for index, a in enumerate(asked):
+        c = a.run.config
         alike.setdefault((c.temperature, c.top_p, c.top_k), []).append(index)
-    out: dict[int, tuple[Tensor, Tensor]] = {}
+    out: dict[int, Found] = {}
     for members in alike.values():
-        own = [sizes[i] for i in members]
-        theirs = logits if len(members) == len(wanted) else torch.cat([each[i] for i in members])
-        p = filtered_distribution(theirs, wanted[members[0]][0].config)
-        noise = [run.noise_at(place, len(rows)) for run, rows, place in (wanted[i] for i in members)]
+        theirs = logits if len(members) == len(asked) else torch.cat([each[i] for i in members])
+        p = filtered_distribution(theirs, asked[members[0]].run.config)
+        noise = [asked[i].run.noise_at(asked[i].place, sizes[i]) for i in members]
         chosen = choose(p, None if noise[0] is None else torch.cat([n for n in noise if n is not None]))
-        names = [wanted[i][0].config.algorithm for i in members for _ in range(sizes[i])]
-        parts = zip(chosen.split(own), measure(p, chosen, names).split(own), strict=True)
-        out.update(zip(members, parts, strict=True))
-    return [out[i] for i in range(len(wanted))]
+        measured = measure(p, chosen, [asked[i].run.config.algorithm for i in members for _ in range(sizes[i])])
+        own = [sizes[i] for i in members]
+        out.update(zip(members, map(Found, chosen.split(own), measured.split(own)), strict=True))
+    return [out[i] for i in range(len(asked))]
 
 
 class Run:
@@ -211,7 +219,7 @@ class Run:
         n = 1 if self.block_size == 1 else count_accepted([g.confidence for g in block], self.config.threshold)
         return Decision(block, n, [])
 
-    def rest_of_the_last_branch_that_holds(self, blocks: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
+    def next_draft_rows(self, blocks: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
         """Self-speculative: the rows (D − 1, hidden) that draft what comes next, and how far they lie beyond it.
 
         A drafted token holds while the branch before it, itself holding, predicts it. first: (branches,), what each

@@ -17,7 +17,8 @@ from sdlm_core import masks
 from sdlm_core.cache import CachePool, KVCache
 from sdlm_core.fixed import MOST_ROWS
 from sdlm_core.language_model import LanguageModel
-from sdlm_core.model import attend_rows, attention, few_attending
+from sdlm_core.linear import few_attending
+from sdlm_core.model import attend_rows, attention
 
 SHARED_ROWS = 32  # a run of more rows in a pass attends for itself
 STEP = 64  # attention is computed over a multiple of so many rows of a cache; where runs share it, of twice as many
@@ -45,7 +46,7 @@ def forward_rows(lm: LanguageModel, caches: Sequence[KVCache], plans: Sequence[P
     for cache, n in zip(caches, sizes, strict=True):
         cache.reserve(n)
     fixed = caches[0].pool.fixed
-    if fixed is None:
+    if fixed is None or any(cache.pool is not caches[0].pool for cache in caches):
         return _flat(lm, caches, plans)
     # First the runs of few rows: their padding writes beyond every frontier, where a prompt's rows are to come.
     short = [i for i, n in enumerate(sizes) if n <= MOST_ROWS]

@@ -76,7 +76,7 @@ class LanguageModel:
     def encode(self, prompt: Prompt) -> tuple[str, list[int]]:
         """The prompt as text for people and as token ids, through the chat template unless it is token ids already.
 
-        SDLMError where it is empty or leaves no room for an answer.
+        SDLMError where it is empty, where a message is none, or where it leaves no room for an answer.
         """
         if isinstance(prompt, str):
             text, messages = prompt, [{"role": "user", "content": prompt}]
@@ -86,7 +86,9 @@ class LanguageModel:
             raise SDLMError("The prompt is empty: it holds no token and no message.")
         elif isinstance(prompt[0], Mapping):
             messages = [dict(message) for message in prompt]  # type: ignore[arg-type]
-            text = str(messages[-1].get("content", ""))
+            if not all(isinstance(m.get("role"), str) and isinstance(m.get("content"), str) for m in messages):
+                raise SDLMError('Each message needs two texts: {"role": "user", "content": "…"}.')
+            text = messages[-1]["content"]
         else:
             ids = [int(i) for i in prompt]  # type: ignore[arg-type,call-overload]
             outside = [i for i in ids if not 0 <= i < self.vocabulary]

@@ -31,8 +31,8 @@ def linear(weight: Tensor, bias: Tensor | None) -> Linear:
 class Packed:
     """The product over a packed copy of a bfloat16 weight on the CPU. The plain weight may be given up.
 
-    oneDNN compiles a kernel for each number of rows it meets (10 ms and some memory for all matrices of a layer) and
-    keeps about a thousand. Passes of many runs have any number of rows, so it is rounded up to one of few.
+    oneDNN compiles a kernel for each number of rows it meets (10 ms for all matrices of a layer, half a megabyte each)
+    and keeps about a thousand. Passes of many runs have any number of rows, so it is rounded up to one of few.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
@@ -50,6 +50,16 @@ class Packed:
 
 
 def few_sizes(rows: int) -> int:
-    """`rows` up to 16, beyond it a number not much larger: a multiple of 8, from 128 on of 32, from 1,024 on of 256."""
-    step = 1 if rows <= 16 else 8 if rows <= 128 else 32 if rows <= 1024 else 256
+    """`rows` up to 16, beyond it a number not much larger: a multiple of 8, from 128 on of a quarter of a power of
+    two."""
+    step = 1 if rows <= 16 else 8 if rows <= 128 else 1 << (rows - 1).bit_length() - 3
     return math.ceil(rows / step) * step
+
+
+def few_attending(rows: int) -> int:
+    """Rows of one run that attend, up to fewer sizes still: powers of two to 16, then as above.
+
+    Attention meets each of them with many lengths of the cache, and oneDNN keeps two kernels for each pair: unrounded,
+    every prompt of another length left a megabyte behind.
+    """
+    return 1 << (rows - 1).bit_length() if rows <= 16 else few_sizes(rows)

@@ -85,7 +85,7 @@ def load_transformers(
     """transformers' model with an adapter merged in, tokenizer, and where they came from; arguments as `load_model`."""
     target, precision = pick_device(device), pick_dtype(dtype, device)
     transformers_logging.set_verbosity_error()
-    source = find_source(name, weights=False)
+    source = find_source(name, weights=False)  # its sizes first; the weights only once it is known that they fit
     if source.adapter and quantization:
         raise SDLMError(f"{name!r} is an adapter, which is merged into full weights. Load it without quantization.")
     spread = device == "auto" and target.type == "cuda" and torch.cuda.device_count() > 1

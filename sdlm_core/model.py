@@ -140,7 +140,7 @@ def attend_rows(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
 
     q (n, Hq, dh); k, v (Hkv, m, dh); bias (Hq / Hkv * rows, m), added to the scores: the rows' bias once for each query
     head of a group. The queries that share a key head are laid side by side as rows, so that each key is read once.
-    Where the bias has more rows than n, so many rows are computed and the rest forgotten: see `few_attending`.
+    Where the bias has more rows than n, so many rows are computed and the rest forgotten: see linear.few_attending.
     """
     n, query_heads, head_dim = q.shape
     kv_heads = k.shape[0]
@@ -151,15 +151,6 @@ def attend_rows(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
     q = q.view(rows, kv_heads, group, head_dim).permute(1, 2, 0, 3).reshape(1, kv_heads, group * rows, head_dim)
     out = attention(q, k[None], v[None], bias[None, None]).view(kv_heads, group, rows, head_dim)
     return out.permute(2, 0, 1, 3)[:n].reshape(n, query_heads * head_dim)
-
-
-def few_attending(rows: int) -> int:
-    """`rows` up to one of few sizes: powers of two to 16, then multiples of 8, from 128 on of 32.
-
-    oneDNN compiles two kernels for each size of attention it meets and keeps half a megabyte for each, a thousand of
-    them: unrounded, each prompt of another length left a megabyte behind.
-    """
-    return 1 << (rows - 1).bit_length() if rows <= 16 else -(-rows // 8) * 8 if rows <= 128 else -(-rows // 32) * 32
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:

@@ -8,9 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sdlm_core import masks
 from sdlm_core.language_model import LanguageModel
-from sdlm_core.model import attend_rows, few_attending
 
 MAX_ROWS = 1024  # rows of one forward pass
 LOGIT_ROWS = 256  # rows whose scores over the vocabulary are held in float32 at once
@@ -40,25 +38,15 @@ def log_likelihoods(
 def _read(lm: LanguageModel, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[list[tuple[float, bool]]]:
     texts = [[*prompt, *answer][:-1] for prompt, answer in pairs]  # the last token is predicted, not read
     sizes = [len(text) for text in texts]
-    layouts = [masks.causal_rows(0, n, lm.device) for n in sizes]
-    biases = []
-    for rows in layouts:
-        n, padded = len(rows), few_attending(len(rows))
-        bias = torch.zeros(padded, padded, dtype=lm.dtype, device=lm.device)
-        bias[:n, n:] = -torch.inf
-        bias[:n, :n].masked_fill_(~masks.attention_mask(rows, lm.causal_attn), -torch.inf)
-        biases.append(bias.repeat(lm.transformer.shape.group, 1))
+    positions = torch.cat([torch.arange(n) for n in sizes])
 
     def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        parts = zip(q.split(sizes), k.split(sizes), v.split(sizes), biases, strict=True)
-        return torch.cat([attend_rows(a, padded(b, m), padded(c, m), m.to(a.device)) for a, b, c, m in parts])
-
-    def padded(x: Tensor, bias: Tensor) -> Tensor:
-        return F.pad(x.transpose(0, 1), (0, 0, 0, bias.shape[1] - x.shape[0]))  # (Hkv, m, dh)
+        parts = zip(q.split(sizes), k.split(sizes), v.split(sizes), strict=True)
+        return torch.cat([_causal_attention(*part) for part in parts])
 
     hidden = lm.transformer.forward(
         torch.tensor([token for text in texts for token in text], device=lm.device),
-        masks.concat(layouts).position,
+        positions.to(lm.device),
         attend,
     )
     wanted = torch.cat([h[len(prompt) - 1 :] for (prompt, _), h in zip(pairs, hidden.split(sizes), strict=True)])
@@ -74,3 +62,9 @@ def _read(lm: LanguageModel, pairs: Sequence[tuple[Sequence[int], Sequence[int]]
         out.append(found[start : start + len(answer)])
         start += len(answer)
     return out
+
+
+def _causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """q (n, Hq, dh), k and v (n, Hkv, dh) -> (n, Hq · dh); by the fused kernel, whose memory grows with n alone."""
+    q, k, v = (x.transpose(0, 1)[None] for x in (q, k, v))
+    return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)[0].transpose(0, 1).flatten(1)

@@ -43,13 +43,13 @@ def test_filters_apply_in_order_and_leave_a_distribution() -> None:
 def test_both_confidences_by_hand() -> None:
     p = torch.tensor([[0.7, 0.1, 0.1, 0.1], [0.25, 0.25, 0.25, 0.25], [1.0, 0.0, 0.0, 0.0]])
     chosen = p.argmax(-1)
-    assert [g.confidence for g in read([measure(p, chosen, ["prob_conf"] * 3)])] == pytest.approx([0.7, 0.25, 1.0])
+    assert [g.confidence for g in read([measure(p, chosen, ["prob_conf"] * 3)])[0]] == pytest.approx([0.7, 0.25, 1.0])
     entropy = -(0.7 * math.log(0.7) + 0.3 * math.log(0.1))
-    by_entropy = read([measure(p, chosen, ["entropy_conf"] * 3)])
+    by_entropy = read([measure(p, chosen, ["entropy_conf"] * 3)])[0]
     assert [g.confidence for g in by_entropy] == pytest.approx([1 - entropy / math.log(4), 0, 1], abs=1e-6)
     assert all(g.confidence > 0 for g in by_entropy), "τ = 0 accepts even an even distribution"
     assert by_entropy[0].entropy == pytest.approx(entropy)
-    mixed = read([measure(p, chosen, ["entropy_conf", "prob_conf", "self_speculative"])])
+    mixed = read([measure(p, chosen, ["entropy_conf", "prob_conf", "self_speculative"])])[0]
     assert [g.confidence for g in mixed] == pytest.approx([1 - entropy / math.log(4), 0.25, 1.0])
     assert by_entropy[2].alternative_ids == (0,), "tokens of no probability are no alternatives"
 
