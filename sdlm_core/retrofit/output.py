@@ -45,6 +45,16 @@ class Saver:
         with (self.folder / "training_log.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
 
+    def rewind_log(self, step: int) -> None:
+        """Forget what a killed run logged after `step`, its last checkpoint: those steps are made again."""
+        path = self.folder / "training_log.jsonl"
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        whole = [line for line in lines if line.endswith("}")]  # the last one may have been cut off
+        kept = [line for line in whole if json.loads(line)["step"] <= step]
+        fresh = path.with_suffix(".tmp")
+        fresh.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+        fresh.replace(path)
+
     def save_model(self) -> None:
         """adapter/ with sdlm_config.json in it, or model/ with the same four settings in its config.json."""
         if self.lora:

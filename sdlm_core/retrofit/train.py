@@ -135,6 +135,8 @@ def retrofit(config: RetrofitConfig) -> Path:
         mixture.restore(state["mixture"])
         progress = Progress(**state["progress"])
         module.lean.refresh()
+        if accelerator.is_main_process:
+            saver.rewind_log(progress.step)
     elif output.has_checkpoint(folder):
         raise SDLMError(f"{folder} already holds a run. Continue it with --resume, or choose another --output.")
     wrapped: Any = accelerator.prepare(module)

@@ -170,7 +170,7 @@ class Engine:
             if future.set_running_or_notify_cancel():
                 try:
                     future.set_result(function(self.lm, *args, **kwargs))
-                except Exception as error:
+                except BaseException as error:  # whatever it is, it is the caller's, and the thread goes on
                     future.set_exception(error)
 
         with self._change:

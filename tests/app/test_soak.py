@@ -18,13 +18,16 @@ def test_five_visitors_get_whole_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr(soak, "STOPS", 0.5)  # of the first runs with this seed, one is stopped and two are left
+    monkeypatch.setattr(soak, "LEAVES", 0.25)
     folder = tiny.make_checkpoint(tmp_path)
     assert soak.main(["--minutes", "0.08", "--clients", "5", "--model", str(folder), "--seed", "3"]) == 0
     out = capsys.readouterr().out
     result = json.loads(out[out.index("{") :])
     assert result["first_errors"] == []
-    assert result["runs"] >= 5
-    assert result["stopped"] + result["left"] >= 1
+    assert result["runs"] >= 2
+    assert result["stopped"] >= 1
+    assert result["left"] >= 1
     assert result["tokens"] > 20 * result["runs"] / 2
     assert 0 < result["first_token_seconds"]["median"] <= result["first_token_seconds"]["p95"]
     assert result["memory_mib"]["start"] > 50

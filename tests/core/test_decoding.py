@@ -6,6 +6,7 @@ import itertools
 import math
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -174,15 +175,14 @@ def test_rows_and_cache_are_recorded(load: Callable[..., sdlm_core.LanguageModel
 
 
 def test_limits_are_exact(load: Callable[..., sdlm_core.LanguageModel]) -> None:
-    lm = load(kind="qwen2", tied=True)
+    lm = replace(load(kind="qwen2", tied=True), end_token_ids=frozenset())  # nothing else ends an answer
     prompt = prompts(2, (5,))[0]
     for limit in (1, 2, 3, 7, 8, 9):
         trace = sdlm_core.decode(lm, prompt, DecodeConfig(block_size=8, threshold=0.0, max_new_tokens=limit))
-        if trace.finish_reason == "length":
-            assert len(trace.token_ids) == limit
-        assert len(trace.token_ids) <= limit
+        assert (len(trace.token_ids), trace.finish_reason) == (limit, "length")
     long = sdlm_core.decode(lm, prompts(3, (250,))[0], DecodeConfig(block_size=8, threshold=0.0, max_new_tokens=100))
-    assert len(long.token_ids) <= 6, "prompt and answer fit the context of 256 together"
+    assert len(long.token_ids) == 6, "prompt and answer fill the context of 256 together"
+    assert long.finish_reason == "length"
 
 
 def test_an_end_token_ends_the_answer_and_is_not_its_text(load: Callable[..., sdlm_core.LanguageModel]) -> None:
@@ -219,6 +219,8 @@ def test_a_batch_changes_no_run(load: Callable[..., sdlm_core.LanguageModel]) ->
                 block_size=draw.choice([1, 2, 4, 8]),
                 threshold=draw.choice(THRESHOLDS),
                 temperature=draw.choice([0.0, 0.8]),
+                top_k=draw.choice([0, 3]),
+                top_p=draw.choice([1.0, 0.5]),
                 max_new_tokens=draw.randint(1, 30),
                 use_cache=draw.random() < 0.8,
                 seed=draw.randint(0, 9),
@@ -257,3 +259,11 @@ def test_sampling_is_repeatable(load: Callable[..., sdlm_core.LanguageModel]) ->
     assert len(alternatives) == 4
     assert sum(alternatives.values()) == pytest.approx(1, abs=1e-5)
     assert first.token_ids[0] in alternatives
+
+
+@pytest.mark.parametrize("message", [{"role": "user"}, {"role": "user", "content": None}, {"content": "Hi"}])
+def test_a_message_without_its_texts_is_refused(
+    message: dict[str, Any], load: Callable[..., sdlm_core.LanguageModel]
+) -> None:
+    with pytest.raises(sdlm_core.SDLMError, match="Each message needs two texts"):
+        load(kind="llama", tied=True).encode([message])

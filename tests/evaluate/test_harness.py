@@ -18,6 +18,7 @@ from sdlm_core.__main__ import main
 pytest.importorskip("lm_eval")
 from sdlm_core.evaluate import harness_cli
 from sdlm_core.evaluate.harness import HarnessLM, first_stop
+from sdlm_core.evaluate.likelihood import log_likelihoods
 
 SURE = {"initializer_range": 0.5, "seed": 1}
 
@@ -99,6 +100,19 @@ def test_likelihoods_read_autoregressively(load: Callable[..., sdlm_core.Languag
     assert len(model.loglikelihood(first, disable_tqdm=True)) == 2
     long = "the dog sat on the log and " * 60  # more than the context, so several windows
     assert model.loglikelihood_rolling([request("t", long)], disable_tqdm=True)[0] < 0
+
+
+def test_likelihoods_come_back_in_the_order_they_were_asked_in(load: Callable[..., sdlm_core.LanguageModel]) -> None:
+    lm = load(**SURE)
+    model = HarnessLM(lm, DecodeConfig(), batch=2)
+    texts = [("one two three four five", " six seven"), ("the cat sat", " on the mat"), ("dog", " and")]
+    pairs = [(model.tok_encode(context), model.tok_encode(continuation)) for context, continuation in texts]
+    lengths = [len(context) + len(continuation) for context, continuation in pairs]
+    assert lengths == sorted(set(lengths), reverse=True), "they are read the other way round"
+    found = model._loglikelihood_tokens([(None, *pair) for pair in pairs])
+    alone = [log_likelihoods(lm, [pair])[0] for pair in pairs]
+    assert [value for value, _ in found] == pytest.approx([sum(value for value, _ in tokens) for tokens in alone])
+    assert [greedy for _, greedy in found] == [all(greedy for _, greedy in tokens) for tokens in alone]
 
 
 def test_what_users_meet_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

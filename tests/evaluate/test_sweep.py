@@ -12,12 +12,13 @@ import torch
 from filelock import FileLock
 
 import sdlm_core
-from sdlm_core import DecodeConfig, SDLMError
+from sdlm_core import DecodeConfig, SDLMError, builtin
 from sdlm_core.__main__ import main
 from sdlm_core.evaluate import sweep, tasks
 from sdlm_core.evaluate.cells import Cell, expand
 from sdlm_core.evaluate.likelihood import log_likelihoods
 from sdlm_core.evaluate.summary import summarise
+from sdlm_core.evaluate.sweep_cli import SHIPPED_OUTPUT
 from sdlm_core.evaluate.table import compact
 from sdlm_core.evaluate.unit import decode_unit
 from tests.app.sweep_data import make_sweep
@@ -180,8 +181,8 @@ def test_a_broken_set_is_told_in_a_sentence(tmp_path: Path, content: str, senten
 
 @pytest.fixture
 def arguments(checkpoint: Callable[..., Path], tmp_path: Path) -> list[str]:
-    own = tmp_path / "own.jsonl"
-    own.write_text('{"prompt": "one plus one", "answer": 2}\n{"prompt": "</script><b>two", "answer": "b"}\n')
+    own = tmp_path / "<b>own.jsonl"
+    own.write_text('{"prompt": "one plus one", "answer": 2}\n{"prompt": "two", "answer": "b"}\n')
     words = f"sweep --model {checkpoint(**SURE)} --device cpu --dtype float32 --set {own} chat --limit 2 --tau 0.5 1"
     return f"{words} --block-size 4 --batch 2 --max-new-tokens 8 --output {tmp_path / 'out.json'}".split()
 
@@ -195,6 +196,14 @@ def test_the_command_line(arguments: list[str], tmp_path: Path, capsys: pytest.C
     assert {"model", "created", "versions", "seed", "command", "settings", "wall_clock"} <= set(result)
     assert len(result["answers"]) == 4
     assert main(["sweep", "--set", "nowhere.jsonl"]) == 2
-    page = (tmp_path / "out.html").read_text()
-    assert "</script><b>two" not in page
-    assert "src=" not in page.replace("data:", "")[:20_000]
+    begin, _, rest = (tmp_path / "out.html").read_text().partition("<script>")
+    page = begin + rest.rpartition("</head>")[2]  # without plotly.js, which has every word in it somewhere
+    assert "<h2>&lt;b&gt;own: " in page
+    assert "<b>" not in page
+    assert not [word for word in ("src=", "href=", "url(", "@import") if word in page], "it opens without a network"
+
+
+def test_the_shipped_sweep_is_of_the_shipped_adapter() -> None:
+    shipped = json.loads((Path(__file__).parents[2] / SHIPPED_OUTPUT).read_text())
+    assert shipped["fingerprint"] == sweep.fingerprint(builtin.ensure_adapter()), "after a new adapter, a new sweep"
+    assert shipped["complete"]

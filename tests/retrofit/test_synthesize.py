@@ -31,20 +31,23 @@ def test_a_killed_run_goes_on_where_it_stopped(load: Callable[..., sdlm_core.Lan
     assert len(whole) == 10
     assert len({r["conversations"][0]["value"] for r in whole}) == 10
     path = tmp_path / "chat.jsonl"
-    path.write_text("".join(json.dumps(r) + "\n" for r in whole[:4]) + '{"conversations": [{"fr')
+    numbers = [r["number"] for r in whole]
+    killed = next((i for i in range(4, 10) if numbers[i] == numbers[i - 1] + 1), 4)  # where a skipped one would show
+    path.write_text("".join(json.dumps(r) + "\n" for r in whole[:killed]) + '{"conversations": [{"fr')
     done = read_records(path)
-    assert done == whole[:4]
+    assert done == whole[:killed]
     rest = list(self_distill(lm, 1, 10, 4, 12, done))
-    assert len(rest) == 6
-    assert not {r["number"] for r in rest} & {r["number"] for r in done}
+    assert rest == whole[killed:]
 
 
 def test_problems_come_from_the_training_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "p.jsonl"
     assert main(["synthesize", "problems", "--output", str(out), "--count", "12", "--seed", "5"]) == 0
     records = [json.loads(line) for line in out.read_text().splitlines()]
-    assert len(records) == 12
-    assert all(r["conversations"][1]["from"] == "gpt" for r in records)
+    assert [[turn["from"] for turn in r["conversations"]] for r in records] == [["human", "gpt"]] * 12
+    asked = [r["conversations"][0]["value"] for r in records]
+    assert asked == [p.prompt for p in generate("train", 12, 5)]
+    assert not set(asked) & {p.prompt for p in generate("test", 500, 5)}
 
 
 def test_problems_replace_problems_but_never_conversations(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import signal
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -60,6 +62,11 @@ def log_of(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "training_log.jsonl").read_text().splitlines()]
 
 
+def state_of(folder: Path) -> dict[str, torch.Tensor]:
+    """What a run's checkpoint holds: weights and moments."""
+    return load_file(folder / "checkpoint" / "state.safetensors")
+
+
 def test_learns_to_guess_every_token_of_a_block(base: Path, data: Path, tmp_path: Path) -> None:
     """Predictable text ends up decoded D tokens a pass at τ 0.9, from the checkpoint as the loader reads it."""
     run = config(base, data, tmp_path / "out", lora_rank=0, steps=250, learning_rate=3e-3, rows_per_step=512)
@@ -81,9 +88,71 @@ def test_resuming_equals_an_uninterrupted_run(base: Path, data: Path, tmp_path: 
     parts = log_of(retrofit(config(base, data, tmp_path / "parts", **changes, resume=True)))
     assert [r["step"] for r in parts] == [1, 2, 3, 4, 5, 6]
     assert [r["loss"] for r in parts] == [r["loss"] for r in whole]
-    weights = [load_file(tmp_path / name / "checkpoint" / "state.safetensors") for name in ("whole", "parts")]
-    for name, tensor in weights[0].items():
-        torch.testing.assert_close(weights[1][name], tensor)
+    torch.testing.assert_close(state_of(tmp_path / "parts"), state_of(tmp_path / "whole"))
+
+
+def test_how_a_step_is_shared_out_changes_nothing(
+    base: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One big pass, several small ones, and those by two workers: the same losses, gradients and weights."""
+    compute, passes = train.compute_gradients, []
+
+    def counted(module: Any, batches: list[Any], *rest: Any) -> Any:
+        passes.append(len(batches))
+        return compute(module, batches, *rest)
+
+    monkeypatch.setattr(train, "compute_gradients", counted)
+    logs, states = [], []
+    for rows, workers in ((4096, 1), (100, 1), (100, 2)):
+        out = tmp_path / f"{rows}-{workers}"
+        logs.append(log_of(retrofit(config(base, data, out, rows_per_pass=rows, workers=workers))))
+        states.append(state_of(out))
+    assert set(passes[:6]) == {1}
+    assert min(passes[6:]) > 1
+    for log, state in zip(logs[1:], states[1:], strict=True):
+        for key in ("loss", "grad_norm"):
+            assert [r[key] for r in log] == pytest.approx([r[key] for r in logs[0]], abs=2e-4)
+        torch.testing.assert_close(state, states[0])
+
+
+@pytest.fixture
+def signals_do_no_harm() -> Iterator[None]:
+    """A signal that no run takes does not end the tests."""
+    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_a_signal_ends_the_run_after_the_step_in_hand_and_nothing_is_lost(
+    base: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signals_do_no_harm: None
+) -> None:
+    whole = log_of(retrofit(config(base, data, tmp_path / "whole")))
+    compute, step = train.compute_gradients, itertools.count(1)
+    sent = {2: signal.SIGTERM, 5: signal.SIGINT}
+
+    def signalled(*arguments: Any) -> Any:
+        if number := sent.get(next(step)):
+            signal.raise_signal(number)
+        return compute(*arguments)
+
+    monkeypatch.setattr(train, "compute_gradients", signalled)
+    for resume, last in ((False, 2), (True, 5), (True, 6)):
+        parts = log_of(retrofit(config(base, data, tmp_path / "parts", resume=resume)))
+        assert [r["step"] for r in parts] == list(range(1, last + 1))
+    assert [r["loss"] for r in parts] == [r["loss"] for r in whole]
+    torch.testing.assert_close(state_of(tmp_path / "parts"), state_of(tmp_path / "whole"))
+
+
+def test_resuming_after_a_kill_forgets_what_was_logged_beyond_the_checkpoint(
+    base: Path, data: Path, tmp_path: Path
+) -> None:
+    folder = retrofit(config(base, data, tmp_path / "killed", steps=2))
+    with (folder / "training_log.jsonl").open("a") as log:
+        log.write('{"step": 3, "loss": 0.5}\n{"step": 4, "lo')  # made after the checkpoint, and cut off
+    resumed = log_of(retrofit(config(base, data, folder, steps=4, resume=True)))
+    assert [r["step"] for r in resumed] == [1, 2, 3, 4]
+    assert resumed[2]["loss"] != 0.5
 
 
 def test_lora_gradients_are_those_of_pefts_own_forward(base: Path, data: Path, tmp_path: Path) -> None:

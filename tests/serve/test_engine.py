@@ -61,6 +61,8 @@ def some_jobs(count: int, seed: int = 0) -> list[tuple[list[int], DecodeConfig]]
             block_size=draw.choice([1, 2, 4, 8]),
             threshold=draw.choice([0.0, 0.3, 0.6, 0.9, 1.0]),
             temperature=draw.choice([0.0, 0.8]),
+            top_k=draw.choice([0, 3]),
+            top_p=draw.choice([1.0, 0.5]),
             max_new_tokens=draw.randint(1, 40),
             seed=draw.randint(0, 9),
         )
@@ -262,6 +264,31 @@ def test_a_call_runs_on_the_engines_thread_and_its_error_comes_back(lm: sdlm_cor
         assert list(engine.submit("again", DecodeConfig(max_new_tokens=2))), "it goes on afterwards"
     with pytest.raises(SDLMError, match="closed"):
         engine.call(lambda _: None)
+
+
+def test_closing_tells_everyone_who_still_waits(lm: sdlm_core.LanguageModel, gate: threading.Event) -> None:
+    engine = Engine(lm, max_runs=1)
+    running = engine.submit("one", DecodeConfig(threshold=1.0, max_new_tokens=200))
+    wait_until(lambda: engine.load == (1, 0))
+    told = [threading.Event(), threading.Event()]
+    waiting = [engine.submit("two", on_news=one.set) for one in told]
+    calls = [engine.call(lambda _: pytest.fail("called after the end")) for _ in range(2)]
+    closing = threading.Thread(target=engine.close)
+    closing.start()
+    wait_until(lambda: engine._closed)
+    assert not any(one.is_set() for one in told), "the pass in hand is still held back"
+    gate.set()
+    closing.join(10)
+    assert not closing.is_alive()
+    passes, over = running.take()
+    assert over
+    assert len(passes) <= 1
+    assert [ticket.take() for ticket in waiting] == [([], True)] * 2
+    assert all(one.is_set() for one in told)
+    assert {ticket.trace().finish_reason for ticket in (running, *waiting)} == {"cancelled"}
+    assert all(call.cancelled() for call in calls), "who waits for a result gets an error"
+    assert engine.load == (0, 0)
+    assert engine._pool.caches == []
 
 
 # -- memory -----------------------------------------------------------------------------------------------------------
