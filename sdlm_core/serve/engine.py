@@ -4,6 +4,10 @@ Runs join and leave between passes, each with its own length, D, τ, algorithm, 
 arithmetic, and a run's tokens do not depend on who shares the batch: in float32, and in bfloat16 on a CPU without AMX;
 elsewhere a product of another size may round otherwise, and a near tie fall the other way. This module is the line
 before the model: who is in, who waits, who left, and what happens when a pass fails. It knows nothing of pages.
+
+On a CPU, let nobody else compute while it runs, and load the model in a thread that has ended: with OpenMP threads of
+two callers on the same cores, libgomp's no longer wait awake, and a pass takes twice as long. `Engine.call` is there
+for everything else that needs the model.
 """
 
 from __future__ import annotations
