@@ -150,6 +150,7 @@ def take_all(address: str, folder: Path, threshold: float) -> None:
         first.page.evaluate("window.scrollTo(0, 0)")
         first.take("big")
         first.do("s._toggleBig()")
+        first.do("s._clear()")
         first.ask(threshold, "self_speculative")
         first.take("self-speculative")
         first.race()

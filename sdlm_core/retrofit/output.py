@@ -48,11 +48,9 @@ class Saver:
     def rewind_log(self, step: int) -> None:
         """Forget what a killed run logged after `step`, its last checkpoint: those steps are made again."""
         path = self.folder / "training_log.jsonl"
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        whole = [line for line in lines if line.endswith("}")]  # the last one may have been cut off
-        kept = [line for line in whole if json.loads(line)["step"] <= step]
+        kept = [record for record in read_records(path) if record["step"] <= step]
         fresh = path.with_suffix(".tmp")
-        fresh.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+        fresh.write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
         fresh.replace(path)
 
     def save_model(self) -> None:
@@ -78,6 +76,17 @@ class Saver:
         self.model.config.dtype = torch.bfloat16
         self.model.save_pretrained(folder, state_dict=state)
         self.tokenizer.save_pretrained(folder)
+
+
+def read_records(path: Path) -> list[dict[str, Any]]:
+    """The whole lines of an earlier run; a line that a killed run left unfinished is cut off."""
+    if not path.exists():
+        return []
+    text = path.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        path.write_text(whole, encoding="utf-8")
+    return [json.loads(line) for line in whole.splitlines()]
 
 
 def has_checkpoint(folder: Path) -> bool:

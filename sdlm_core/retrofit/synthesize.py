@@ -22,6 +22,7 @@ from sdlm_core.decode_cli import add_model_arguments
 from sdlm_core.decoding import Run, advance
 from sdlm_core.errors import SDLMError
 from sdlm_core.language_model import LanguageModel
+from sdlm_core.retrofit.output import read_records
 from sdlm_core.retrofit.problems import KINDS, generate, to_conversation
 
 log = logging.getLogger(__name__)
@@ -97,17 +98,6 @@ def write_problems(path: Path, count: int, seed: int, kinds: list[str] | None) -
         part.unlink()
         raise SDLMError(f"The generators cannot do this: {error}.") from error
     part.replace(path)
-
-
-def read_records(path: Path) -> list[dict[str, Any]]:
-    """The whole lines of an earlier run; a line that a killed run left unfinished is cut off."""
-    if not path.exists():
-        return []
-    text = path.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        path.write_text(whole, encoding="utf-8")
-    return [json.loads(line) for line in whole.splitlines()]
 
 
 def self_distill(

@@ -233,7 +233,7 @@ def test_only_what_would_fit_is_suggested(monkeypatch: pytest.MonkeyPatch) -> No
     assert refusal(config).endswith("1.0 GB free. Try a smaller model.")
     assert refusal(config, quantization="nf4").endswith("Try a smaller model.")
     free(monkeypatch, cuda=10**9, cpu=7 * 10**9)
-    assert "dtype bfloat16 (about 6.2 GB)" in refusal(config, "cpu", torch.float32)
+    assert "Try dtype bfloat16 (about 6.2 GB)" in refusal(config, "cpu", torch.float32)
     monkeypatch.setattr(memory, "free_bytes", lambda devices: None)
     memory.check_fits("big", config, [torch.device("cuda:0")], torch.bfloat16)
 

@@ -11,8 +11,9 @@ import pytest
 import sdlm_core
 from sdlm_core.__main__ import main
 from sdlm_core.retrofit import synthesize
+from sdlm_core.retrofit.output import read_records
 from sdlm_core.retrofit.problems import Problem, generate
-from sdlm_core.retrofit.synthesize import read_records, runs_in_circles, self_distill, user_turn
+from sdlm_core.retrofit.synthesize import runs_in_circles, self_distill, user_turn
 
 
 def test_answers_that_run_in_circles_are_told() -> None:
