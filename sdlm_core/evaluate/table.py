@@ -74,34 +74,39 @@ def _line(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def compact(result: dict[str, Any], rule: str = "prob_conf", block_sizes: Sequence[int] = (8,)) -> str:
-    """A README's table: one row a τ of one rule, then self-speculative and autoregressive decoding."""
+def compact(result: dict[str, Any], block_size: int = 8, rule: str = "prob_conf") -> str:
+    """A README's table of the shipped sets: a row for each τ of one rule, then self-speculative and autoregressive
+    decoding. By the clock stands beside the tokens per pass of the answers that were timed."""
     cells = {(c["set"], c["algorithm"], c["block_size"], c["threshold"]): c for c in result["cells"]}
     clock = {(c["set"], c["algorithm"], c["block_size"], c["threshold"]): c for c in result.get("wall_clock", [])}
-    head = ["setting"]
-    for d in block_sizes:
-        head += [f"D {d}: problems, tokens/pass", "right", "× AR by the clock"]
-        head += ["chat, tokens/pass", "× AR by the clock", "agreement"]
     taus = sorted({key[3] for key in cells if key[1] == rule and key[3] is not None}, reverse=True)
-    rows = [(f"τ {tau:g}", rule, tau) for tau in taus]
-    rows += [("self-speculative", "self_speculative", None), ("autoregressive", "autoregressive", None)]
+    settings: list[tuple[str, int, float | None]] = [(rule, block_size, tau) for tau in taus]
+    settings += [("self_speculative", block_size, None), ("autoregressive", 1, None)]
+    head = ["rule", "τ", "problems: tokens per pass", "right", "by the clock"]
+    head += ["open prompts: tokens per pass", "by the clock", "agreement with τ 1"]
     lines = [_line(head), _line(["---"] * len(head))]
-    for name, algorithm, tau in rows:
-        row = [name]
-        for d in block_sizes:
-            setting = (algorithm, 1 if algorithm == "autoregressive" else d, tau)
-            problems, chat = cells.get(("problems", *setting)), cells.get(("chat", *setting))
-            timed, timed_chat = clock.get(("problems", *setting)), clock.get(("chat", *setting))
-            row += [
-                interval(problems and problems["tokens_per_pass"], 2),
-                interval(problems and problems["accuracy"], 0, percent=True),
-                f"{timed['speedup'][0]:.2f}" if timed else "–",
-                interval(chat and chat["tokens_per_pass"], 2),
-                f"{timed_chat['speedup'][0]:.2f}" if timed_chat else "–",
-                interval(chat and chat["agreement"], 2) if tau else "–",  # the others are not compared with τ 1
-            ]
+    for setting in settings:
+        problems, chat = (cells.get((name, *setting)) for name in ("problems", "chat"))
+        tau = setting[2]
+        row = [
+            f"`{setting[0]}`",
+            "–" if tau is None else f"{tau:g}",
+            interval(problems and problems["tokens_per_pass"], 2),
+            interval(problems and problems["accuracy"], 0, percent=True),
+            _by_the_clock(clock.get(("problems", *setting))),
+            interval(chat and chat["tokens_per_pass"], 2),
+            _by_the_clock(clock.get(("chat", *setting))),
+            "–" if tau is None or not chat else f"{chat['agreement'][0]:.2f}",  # the others are not compared with τ 1
+        ]
         lines.append(_line(row))
     return "\n".join(lines)
+
+
+def _by_the_clock(timed: dict[str, Any] | None) -> str:
+    if timed is None:
+        return "–"
+    at = "" if timed["algorithm"] == "autoregressive" else f" at {timed['tokens_per_pass'][0]:.2f}"
+    return f"{timed['speedup'][0]:.2f} ×{at}"
 
 
 if __name__ == "__main__":
@@ -111,4 +116,4 @@ if __name__ == "__main__":
 
     for path in sys.argv[1:]:
         loaded = json.loads(Path(path).read_text(encoding="utf-8"))
-        print(*(compact(loaded, block_sizes=[d]) for d in (8, 4)), *likelihoods(loaded), "", render(loaded), sep="\n")
+        print(compact(loaded), *likelihoods(loaded), "", render(loaded), sep="\n")

@@ -35,8 +35,13 @@ def make_sweep(model: str = "made-up") -> dict[str, Any]:
                     "accepted": [round(passes / 2**i / 2) for i in range(d)],
                 }
             )  # fmt: skip
-            speed = [x * 0.8, x * 0.75, x * 0.85, 4]
-            clock.append({"set": name, "algorithm": rule, "block_size": d, "threshold": tau, "speedup": speed})
+            clock.append(
+                {
+                    "set": name, "algorithm": rule, "block_size": d, "threshold": tau,
+                    "speedup": [x * 0.8, x * 0.75, x * 0.85, 4], "tokens_per_second": [50 * x, 48 * x, 52 * x, 4],
+                    "tokens_per_pass": [x, x * 0.95, x * 1.05, 4],
+                }
+            )  # fmt: skip
     calibration = [
         {
             "set": name, "block_size": d, "algorithm": rule, "position": position, "n": 1000,

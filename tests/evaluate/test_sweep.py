@@ -146,11 +146,11 @@ def test_likelihood_is_the_sum_over_one_causal_reading(load: Callable[..., sdlm_
 
 
 def test_the_table_for_a_readme() -> None:
-    lines = compact(make_sweep(), block_sizes=[8, 4]).splitlines()
-    assert [line.split(" | ")[0] for line in lines[2:4]] == ["| τ 1", "| τ 0.95"]
+    lines = compact(make_sweep(), block_size=4).splitlines()
+    assert [line.split(" | ")[:2] for line in lines[2:4]] == [["| `prob_conf`", "1"], ["| `prob_conf`", "0.95"]]
     assert len(lines) == 2 + 7 + 2
     assert len({line.count("|") for line in lines}) == 1
-    assert "1.00 (0.95 to 1.05) | 86 % (80 to 91)" in lines[2]
+    assert "1.00 (0.95 to 1.05) | 86 % (80 to 91) | 0.80 × at 1.00 |" in lines[2]
 
 
 def test_a_subset_keeps_the_proportions() -> None:
@@ -204,6 +204,9 @@ def test_the_command_line(arguments: list[str], tmp_path: Path, capsys: pytest.C
 
 
 def test_the_shipped_sweep_is_of_the_shipped_adapter() -> None:
-    shipped = json.loads((Path(__file__).parents[2] / SHIPPED_OUTPUT).read_text())
+    root = Path(__file__).parents[2]
+    shipped = json.loads((root / SHIPPED_OUTPUT).read_text())
     assert shipped["fingerprint"] == sweep.fingerprint(builtin.ensure_adapter()), "after a new adapter, a new sweep"
     assert shipped["complete"]
+    told = (root / "README.md").read_text()
+    assert compact(shipped) in told, f"python -m sdlm_core.evaluate.table {SHIPPED_OUTPUT} prints the README's table"
