@@ -14,6 +14,7 @@ import random
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -100,60 +101,97 @@ def write_problems(path: Path, count: int, seed: int, kinds: list[str] | None) -
     part.replace(path)
 
 
+@dataclass(eq=False)
+class _Turn:
+    """A turn being written in conversation `number`: what the user asks, beginning with `opening`, or the answer."""
+
+    number: int
+    run: Run
+    opening: str = ""
+    prompt: str | None = None  # an answer's; None while the user speaks
+
+
 def self_distill(
     lm: LanguageModel, seed: int, count: int, batch: int, max_new_tokens: int, done: list[dict[str, Any]]
 ) -> Iterator[dict[str, Any]]:
     """Yield the conversations that `done` lacks to make `count`: `conversations`, `finished`, `tokens`, `number`.
 
     Prompts are sampled (temperature 0.9, top-k 50), answers greedy. Left out are prompts seen before, prompts that are
-    empty or endless, and answers that run in circles.
+    empty or endless, and answers that run in circles. They come in the order of their numbers.
     """
     before, after = user_turn(lm)
+    pool = lm.new_pool()
+
+    def asking(number: int) -> _Turn:
+        draw = random.Random(f"{seed}/{number}")
+        opening = draw.choice(OPENINGS) if draw.random() < 0.5 else ""
+        ids = lm.tokenizer(before + opening, add_special_tokens=False)["input_ids"]
+        config = DecodeConfig("autoregressive", temperature=0.9, top_k=50, max_new_tokens=80, seed=draw.getrandbits(32))
+        return _Turn(number, Run(lm, ids, config, pool), opening)
+
+    def answering(number: int, prompt: str) -> _Turn:
+        config = DecodeConfig("autoregressive", max_new_tokens=max_new_tokens)
+        return _Turn(number, Run(lm, prompt, config, pool), prompt=prompt)
+
     seen = {normalized(record["conversations"][0]["value"]) for record in done}
-    number = 1 + max((record["number"] for record in done), default=-1)
+    due = number = 1 + max((record["number"] for record in done), default=-1)
     left, barren = count - len(done), 0
+    live: list[_Turn] = []
+    asked: list[tuple[int, str]] = []  # prompts that wait for a place to be answered in
+    ended: dict[int, dict[str, Any] | None] = {}  # by number, until it is their turn
     while left > 0:
-        asks = []
-        for i in range(number, number + batch):
-            draw = random.Random(f"{seed}/{i}")
-            opening = draw.choice(OPENINGS) if draw.random() < 0.5 else ""
-            ids = lm.tokenizer(before + opening, add_special_tokens=False)["input_ids"]
-            config = DecodeConfig(
-                "autoregressive", temperature=0.9, top_k=50, max_new_tokens=80, seed=draw.getrandbits(32)
-            )
-            asks.append((i, opening, Run(lm, ids, config)))
-        number += batch
-        finish([r for _, _, r in asks])
-        answers = []
-        for i, opening, ask in asks:
-            prompt = (opening + ask.text).split(after)[0].strip()
-            if ask.finish_reason == "eos" and len(prompt) > 8 and normalized(prompt) not in seen:
-                seen.add(normalized(prompt))
-                answers.append(
-                    (i, prompt, Run(lm, prompt, DecodeConfig("autoregressive", max_new_tokens=max_new_tokens)))
-                )
-        finish([r for _, _, r in answers])
-        kept = [(i, prompt, r) for i, prompt, r in answers if r.text.strip() and not runs_in_circles(r.token_ids)]
-        barren = 0 if kept else barren + 1
-        if barren == 20:
-            raise SDLMError(
-                f"The model {lm.name!r} wrote no usable conversation in {20 * batch} tries. Is it a chat model?"
-            )
-        for i, prompt, r in kept[:left]:
-            turns = [{"from": "human", "value": prompt}, {"from": "gpt", "value": r.text}]
-            yield {
-                "conversations": turns,
-                "finished": r.finish_reason == "eos",
-                "tokens": len(r.token_ids),
-                "number": i,
-            }
-        left -= len(kept)
+        going = list(live)
+        if len(live) <= batch * 3 // 4:  # begun together and apart: their passes are as wide as their prompts
+            going = [answering(*asked.pop(0)) for _ in range(min(len(asked), batch - len(live)))]
+            while len(live) + len(going) < batch:
+                going.append(asking(number))
+                number += 1
+            live += going
+        advance([turn.run for turn in going])
+        for turn in going:
+            if turn.run.finish_reason is None:
+                continue
+            live.remove(turn)
+            turn.run.leave()
+            if turn.prompt is not None:
+                ended[turn.number] = _record(turn)
+            elif (prompt := _usable_prompt(turn, after)) and normalized(prompt) not in seen:
+                asked.append((turn.number, prompt))
+            else:
+                ended[turn.number] = None
+        while left > 0 and due in ended:
+            record = ended.pop(due)
+            due += 1
+            if record is None or normalized(record["conversations"][0]["value"]) in seen:
+                barren += 1
+                if barren == 20 * batch:
+                    raise SDLMError(
+                        f"The model {lm.name!r} wrote no usable conversation in {barren} tries. Is it a chat model?"
+                    )
+                continue
+            seen.add(normalized(record["conversations"][0]["value"]))
+            left, barren = left - 1, 0
+            yield record
 
 
-def finish(runs: list[Run]) -> None:
-    """Decode all runs to their ends, together."""
-    while left := [run for run in runs if run.finish_reason is None]:
-        advance(left)
+def _usable_prompt(turn: _Turn, after: str) -> str:
+    """What the user asked; empty where it is too short, or had no end."""
+    prompt = (turn.opening + turn.run.text).split(after)[0].strip()
+    return prompt if turn.run.finish_reason == "eos" and len(prompt) > 8 else ""
+
+
+def _record(turn: _Turn) -> dict[str, Any] | None:
+    """The conversation that this answer ends; None where it is empty or runs in circles."""
+    run = turn.run
+    if not run.text.strip() or runs_in_circles(run.token_ids):
+        return None
+    said = [{"from": "human", "value": turn.prompt}, {"from": "gpt", "value": run.text}]
+    return {
+        "conversations": said,
+        "finished": run.finish_reason == "eos",
+        "tokens": len(run.token_ids),
+        "number": turn.number,
+    }
 
 
 def user_turn(lm: LanguageModel) -> tuple[str, str]:
