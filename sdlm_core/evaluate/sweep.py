@@ -28,6 +28,7 @@ from sdlm_core.evaluate.grading import is_correct
 from sdlm_core.evaluate.likelihood import log_likelihoods
 from sdlm_core.evaluate.tasks import Item, TaskSet
 from sdlm_core.evaluate.unit import LANES, Answer, decode_unit
+from sdlm_core.jsonl import read_records
 from sdlm_core.language_model import LanguageModel
 from sdlm_core.text import AnswerText
 
@@ -140,7 +141,7 @@ def _work(
     minutes: float | None,
     progress: Callable[[Progress], None] | None,
 ) -> list[Record]:
-    done = read_records(answers, header)
+    done = finished_units(answers, header)
     units = list(plan.units())
     began, worked, left = time.monotonic(), 0.0, sum(_weight(u) for u in units if u.key not in done)
     whole = sum(_weight(u) for u in units)
@@ -259,28 +260,15 @@ def _weight(unit: Unit) -> float:
 # -- the file of answers ----------------------------------------------------------------------------------------------
 
 
-def read_records(path: Path, header: Record | None = None) -> dict[str, Record]:
-    """The finished units of a file of answers, by key. A last line that was cut off is removed from the file.
-
-    With `header`, the file must belong to the same sweep; SDLMError says where it differs.
-    """
-    if not path.exists():
+def finished_units(path: Path, header: Record) -> dict[str, Record]:
+    """The finished units of a file of answers, by key. SDLMError where it is none, or belongs to another sweep."""
+    records = read_records(path)
+    if not records:
         return {}
-    data = path.read_bytes()
-    whole = data[: data.rfind(b"\n") + 1]
-    if len(whole) < len(data):
-        os.truncate(path, len(whole))
-    try:
-        lines = [json.loads(line) for line in whole.decode("utf-8").splitlines()]
-    except ValueError:
-        raise SDLMError(f"{str(path)!r} is not a file of answers. Give another --output, or remove it.") from None
-    if not lines:
-        return {}
-    if not isinstance(lines[0], dict) or lines[0].get("format") != FORMAT or lines[0].get("version") != VERSION:
+    if records[0].get("format") != FORMAT or records[0].get("version") != VERSION:
         raise SDLMError(f"{str(path)!r} is not a file of answers. Give another --output, or remove it.")
-    if header is not None:
-        _compare(lines[0], json.loads(json.dumps(header)), path)
-    return {record["unit"]: record for record in lines[1:]}
+    _compare(records[0], json.loads(json.dumps(header)), path)
+    return {record["unit"]: record for record in records[1:]}
 
 
 def _compare(found: Record, wanted: Record, path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sdlm_core.errors import SDLMError
+from sdlm_core.jsonl import read_lines
 from sdlm_core.retrofit.problems import Problem
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "assets" / "benchmarks"
@@ -85,7 +86,7 @@ def stratified(items: Sequence[Item], count: int) -> list[Item]:
 
 def _read_items(path: Path) -> list[Item]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_lines(path)
     except (OSError, UnicodeDecodeError) as error:
         raise SDLMError(
             f"The set {str(path)!r} could not be read ({type(error).__name__}). "

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from sdlm_core.errors import SDLMError
+from sdlm_core.jsonl import read_lines
 
 ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
 DEFAULT_GROUP = "all"
@@ -148,7 +149,7 @@ def _load_source(path: Path, weight: float, group: str, held_out: float, self_di
         raise SDLMError(f"There is no data file at {path}.")
     records: list[str] = []
     kept_apart: list[str] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         if not line.strip():
             continue
         try:

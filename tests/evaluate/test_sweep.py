@@ -96,9 +96,9 @@ def test_a_killed_sweep_continues_and_equals_an_uninterrupted_one(
         sweep.run_sweep(lm, other, killed)
     with FileLock(tmp_path / "killed.lock"), pytest.raises(SDLMError, match="Another sweep"):
         sweep.run_sweep(lm, plan, killed)
-    (tmp_path / "text.jsonl").write_text("no answers\n")
+    (tmp_path / "other.jsonl").write_text('{"format": "notes"}\n')
     with pytest.raises(SDLMError, match="not a file of answers"):
-        sweep.run_sweep(lm, plan, tmp_path / "text.jsonl")
+        sweep.run_sweep(lm, plan, tmp_path / "other.jsonl")
 
 
 def test_the_summary_counts_what_the_answers_say(load: Callable[..., sdlm_core.LanguageModel], tmp_path: Path) -> None:
