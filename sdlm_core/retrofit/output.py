@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from sdlm_core.errors import SDLMError
+from sdlm_core.jsonl import read_records
 
 if TYPE_CHECKING:
     from sdlm_core.retrofit.train import RetrofitConfig
@@ -33,7 +34,8 @@ class Saver:
         self.model: Any = model
         self.tokenizer = tokenizer
         self.lora = lora
-        self.base_name = config.base_name or config.model
+        base = Path(config.model)  # which the adapter names, from wherever it will be loaded
+        self.base_name = config.base_name or (str(base.resolve()) if base.is_dir() else config.model)
         self.sdlm = {
             "block_size": config.block_size,
             "causal_attn": config.causal_attn,
@@ -76,17 +78,6 @@ class Saver:
         self.model.config.dtype = torch.bfloat16
         self.model.save_pretrained(folder, state_dict=state)
         self.tokenizer.save_pretrained(folder)
-
-
-def read_records(path: Path) -> list[dict[str, Any]]:
-    """The whole lines of an earlier run; a line that a killed run left unfinished is cut off."""
-    if not path.exists():
-        return []
-    text = path.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        path.write_text(whole, encoding="utf-8")
-    return [json.loads(line) for line in whole.splitlines()]
 
 
 def has_checkpoint(folder: Path) -> bool:

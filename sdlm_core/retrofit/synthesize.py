@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from sdlm_core.config import DecodeConfig
-from sdlm_core.decode_cli import add_model_arguments
+from sdlm_core.decode_cli import add_model_arguments, prepare_output
 from sdlm_core.decoding import Run, advance
 from sdlm_core.errors import SDLMError
+from sdlm_core.jsonl import read_records
 from sdlm_core.language_model import LanguageModel
-from sdlm_core.retrofit.output import read_records
 from sdlm_core.retrofit.problems import KINDS, generate, to_conversation
 
 log = logging.getLogger(__name__)
@@ -61,16 +61,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the file, or the rest of it."""
-    args.output.parent.mkdir(parents=True, exist_ok=True)
+    prepare_output(args.output)
+    if args.batch < 1:
+        raise SDLMError(f"--batch must be at least 1, but is {args.batch}.")
     if args.kind == "problems":
         write_problems(args.output, args.count, args.seed, args.kinds)
         return 0
+    done = read_records(args.output)
+    if any("number" not in record for record in done):
+        raise SDLMError(f"{args.output} holds something else; give --output another name.")
     from sdlm_core import builtin
     from sdlm_core.loading import load_model
 
     name = str(builtin.ensure_base()) if args.model == "builtin" else args.model
     lm = load_model(name, args.device, args.dtype, args.quantization)
-    done = read_records(args.output)
     began, tokens = time.monotonic(), 0
     with args.output.open("a", encoding="utf-8") as file:
         for record in self_distill(lm, args.seed, args.count, args.batch, args.max_new_tokens, done):

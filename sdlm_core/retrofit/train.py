@@ -21,13 +21,11 @@ import torch
 from accelerate import Accelerator
 from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from sdlm_core import builtin
 from sdlm_core.errors import SDLMError
 from sdlm_core.heap import keep_freed_memory
-from sdlm_core.loading import BUILTIN_BASE, fast_dtype
-from sdlm_core.model import ARCHITECTURES
+from sdlm_core.loading import BUILTIN_BASE, fast_dtype, find_folder, load_checkpoint, read_json
 from sdlm_core.retrofit import output
 from sdlm_core.retrofit.attention import attention, default_implementation
 from sdlm_core.retrofit.collate import TEXT, Batch, Collator, packs
@@ -39,6 +37,7 @@ from sdlm_core.retrofit.progress import Progress, StopOnSignal, agree, learning_
 
 log = logging.getLogger(__name__)
 
+DTYPES = ("auto", "bfloat16", "float32")
 PROJECTIONS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 BETAS = (0.9, 0.98)  # a second moment that follows the quick changes of a short run
 
@@ -83,10 +82,25 @@ class RetrofitConfig:
     def check(self) -> None:
         if self.steps is None and self.minutes is None:
             raise SDLMError("Say how long to train: --steps, --minutes or both.")
+        if (self.steps is not None and self.steps < 1) or (self.minutes is not None and not self.minutes > 0):
+            raise SDLMError("steps must be at least 1, and minutes above 0.")
         if self.schedule not in ("cosine", "constant"):
             raise SDLMError(f'schedule must be "cosine" or "constant", not {self.schedule!r}.')
-        if self.block_size < 1 or self.rows_per_step < 1 or self.max_blocks < 1 or not 0 < self.block_density <= 1:
-            raise SDLMError("block_size, rows_per_step and max_blocks must be at least 1, block_density in (0, 1].")
+        counts = (
+            "block_size",
+            "rows_per_step",
+            "rows_per_pass",
+            "max_blocks",
+            "max_tokens",
+            "evaluate_every",
+            "workers",
+        )
+        if small := [name for name in counts if getattr(self, name) < 1]:
+            raise SDLMError(f"{small[0]} must be at least 1.")
+        if not 0 < self.block_density <= 1:
+            raise SDLMError("block_density is a share of the answer's tokens: above 0 and at most 1.")
+        if self.dtype not in DTYPES:  # float16 would need its gradients scaled
+            raise SDLMError(f"dtype must be one of {', '.join(DTYPES)}, not {self.dtype!r}.")
         if self.text_loss < 0:
             raise SDLMError("text_loss is a weight: 0 or more.")
         if self.teacher_temperature < 0:
@@ -109,6 +123,8 @@ def retrofit(config: RetrofitConfig) -> Path:
     torch.set_flush_denormal(True)
     keep_freed_memory()
     accelerator = Accelerator(cpu=not torch.cuda.is_available())
+    if config.workers > 1 and (accelerator.num_processes > 1 or accelerator.device.type != "cpu"):
+        raise SDLMError("--workers shares out one process on a CPU. Leave it at 1 for GPUs or several processes.")
     folder = Path(config.output)
     folder.mkdir(parents=True, exist_ok=True)
 
@@ -142,8 +158,6 @@ def retrofit(config: RetrofitConfig) -> Path:
     wrapped: Any = accelerator.prepare(module)
 
     # 4. The loop.
-    if config.workers > 1 and (accelerator.num_processes > 1 or accelerator.device.type != "cpu"):
-        raise SDLMError("--workers shares out one process on a CPU. Leave it at 1 for GPUs or several processes.")
     pool = ThreadPoolExecutor(config.workers, initializer=_one_core) if config.workers > 1 else None
     began = time.perf_counter() - progress.seconds
     saved = time.perf_counter()
@@ -234,16 +248,10 @@ class LossModule(nn.Module):
 
 def load_base(config: RetrofitConfig, device: torch.device) -> tuple[Any, nn.Module, int]:
     """Tokenizer, model (under PEFT, or with float32 master weights) and the mask token's id."""
-    try:
-        model_config = AutoConfig.from_pretrained(config.model, trust_remote_code=False)
-        tokenizer = AutoTokenizer.from_pretrained(config.model, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise SDLMError(
-            f"No model could be read from {config.model!r}. Give --model the folder of a checkpoint with its "
-            "tokenizer, or its name on the hub where the hub can be reached."
-        ) from error
-    if model_config.model_type not in ARCHITECTURES:
-        raise SDLMError(f"{config.model} is a {model_config.model_type}; choose one of {', '.join(ARCHITECTURES)}.")
+    folder = find_folder(config.model)
+    dtype = compute_dtype(config, device) if config.lora_rank else torch.float32
+    model, tokenizer = load_checkpoint(folder, read_json(folder / "config.json"), device, dtype)
+    model.requires_grad_(True)
     if not tokenizer.chat_template:
         raise SDLMError(f"{config.model} has no chat template; training needs one to tell answers from prompts.")
     known = config.mask_token in tokenizer.get_vocab()
@@ -252,13 +260,6 @@ def load_base(config: RetrofitConfig, device: torch.device) -> tuple[Any, nn.Mod
             f"The tokenizer has no token {config.mask_token!r}, and an adapter cannot bring one along. Name an unused "
             "special token with --mask-token, or train all weights with --lora-rank 0."
         )
-    dtype = compute_dtype(config, device) if config.lora_rank else torch.float32
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
-            config.model, dtype=dtype, use_safetensors=True, trust_remote_code=False
-        )
-    except OSError as error:
-        raise SDLMError(f"{config.model!r} has no weights in safetensors; other formats are not read.") from error
     if not known:
         tokenizer.add_special_tokens({"additional_special_tokens": [config.mask_token]})
         if len(tokenizer) > model.config.vocab_size:
@@ -287,12 +288,9 @@ def load_base(config: RetrofitConfig, device: torch.device) -> tuple[Any, nn.Mod
 
 
 def compute_dtype(config: RetrofitConfig, device: torch.device) -> torch.dtype:
-    if config.dtype == "auto":  # float16 would need its gradients scaled
+    if config.dtype == "auto":
         return torch.bfloat16 if fast_dtype(device) == torch.bfloat16 else torch.float32
-    dtype = getattr(torch, config.dtype, None)
-    if not isinstance(dtype, torch.dtype):
-        raise SDLMError(f'dtype must be "auto", "bfloat16" or "float32", not {config.dtype!r}.')
-    return dtype
+    return torch.bfloat16 if config.dtype == "bfloat16" else torch.float32
 
 
 def next_batches(mixture: Mixture, collator: Collator, config: RetrofitConfig, accelerator: Accelerator) -> list[Batch]:

@@ -10,8 +10,8 @@ import pytest
 
 import sdlm_core
 from sdlm_core.__main__ import main
+from sdlm_core.jsonl import read_records
 from sdlm_core.retrofit import synthesize
-from sdlm_core.retrofit.output import read_records
 from sdlm_core.retrofit.problems import Problem, generate
 from sdlm_core.retrofit.synthesize import runs_in_circles, self_distill, user_turn
 
@@ -69,6 +69,8 @@ def test_problems_replace_problems_but_never_conversations(
     assert "could be drawn" in capsys.readouterr().err
     assert [p.name for p in tmp_path.iterdir()] == ["data.jsonl"]
     assert len(path.read_text().splitlines()) == 8, "the file is whole or as it was"
+    assert main(["synthesize", "chat", "--model", "builtin", "--output", str(path), "--count", "9"]) == 2
+    assert "another name" in capsys.readouterr().err
     own = json.dumps({"conversations": [], "finished": True, "tokens": 3, "number": 0}) + "\n"
     path.write_text(own)
     assert main([*command, "5"]) == 2

@@ -289,10 +289,14 @@ def test_schedule() -> None:
         ({"steps": None}, "how long"),
         ({"schedule": "linear"}, "schedule"),
         ({"block_density": 0.0}, "block_density"),
-        ({"model": "no/such/folder/here"}, "No model could be read"),
+        ({"model": "no/such/folder/here"}, "There is no folder"),
         ({"mask_token": "<new>"}, "cannot bring one along"),
         ({"resume": True}, "no checkpoint"),
         ({"dtype": "half-ish"}, "dtype"),
+        ({"dtype": "float16"}, "dtype"),
+        ({"steps": 0}, "steps"),
+        ({"steps": None, "minutes": 0}, "minutes"),
+        ({"evaluate_every": 0}, "evaluate_every"),
     ],
 )
 def test_mistakes_are_explained(base: Path, data: Path, tmp_path: Path, changes: dict[str, Any], says: str) -> None:
