@@ -37,7 +37,8 @@ def merge_adapter(model: Any, folder: Path) -> None:
         b = weights[name.replace(".lora_A.", ".lora_B.")]
         if target not in modules or modules[target].weight.shape != (b.shape[0], a.shape[1]):
             raise SDLMError(
-                f"The adapter in {str(folder)!r} does not fit this base: it changes {target!r} of another shape."
+                f"The adapter in {str(folder)!r} does not fit this base: "
+                f"it changes {target!r}, which is missing there or of another shape."
             )
         weight = modules[target].weight
         delta = scale * (b.float() @ a.float()).to(weight.device)

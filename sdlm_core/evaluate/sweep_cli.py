@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sdlm_core.config import ALGORITHMS, DecodeConfig
-from sdlm_core.decode_cli import add_model_arguments
+from sdlm_core.decode_cli import add_model_arguments, prepare_output
 from sdlm_core.errors import SDLMError
 
 THRESHOLDS = (0.9, 1.0, 0.8, 0.95, 0.7, 0.6, 0.5)
@@ -101,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
     output = args.output or (SHIPPED_OUTPUT if args.shipped else Path("sweep.json"))
     for path in (output, args.report):
         if path:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            prepare_output(path)
     if args.batch < 1:
         raise SDLMError(f"--batch must be at least 1, but is {args.batch}.")
     sets = tuple(tasks.load_set(name, limits.get(name, args.limit), args.max_new_tokens) for name in args.sets)
@@ -220,7 +220,7 @@ class Terminal:
 
     def __init__(self) -> None:
         self.label = ""
-        self._shown = self._began = 0.0
+        self._shown = 0.0
         self._live = sys.stderr.isatty()
 
     def show(self, progress: Any) -> None:

@@ -21,11 +21,13 @@ from typing import Any, TypeVar
 import torch
 
 from sdlm_core.config import DecodeConfig
-from sdlm_core.decode_cli import add_model_arguments
+from sdlm_core.decode_cli import add_model_arguments, prepare_output
 from sdlm_core.decoding import Run, advance, decode
 from sdlm_core.errors import SDLMError
+from sdlm_core.jsonl import read_lines
 from sdlm_core.language_model import LanguageModel
 from sdlm_core.loading import load_model, load_transformers
+from sdlm_core.memory import weight_bytes
 from sdlm_core.serve.engine import Engine, Ticket
 from sdlm_core.serve.random_weights import SHAPES, random_models
 from sdlm_core.text import AnswerText
@@ -87,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
     if args.repeats < 1 or args.limit < 1:
         raise SDLMError("--repeats and --limit must be at least 1.")
     if args.output:
-        args.output.parent.mkdir(parents=True, exist_ok=True)
+        prepare_output(args.output)
     bench = in_its_own_thread(lambda: Bench(args))
     rows: list[dict[str, Any]] = []
     for section in args.sections:
@@ -124,6 +126,8 @@ class Bench:
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
         if args.random_weights:
+            if args.quantization:
+                raise SDLMError("Random weights are not quantized. Leave --quantization out, or name a checkpoint.")
             self.lm, self.reference = random_models(args.random_weights, args.device, args.dtype)
         else:
             self.lm = load_model(args.model, args.device, args.dtype, args.quantization)
@@ -251,16 +255,11 @@ class Bench:
     def bench_floor(self) -> list[dict[str, Any]]:
         """The time to read the weights and the cache once, at the memory bandwidth measured here and now."""
         run = self._warm_run("prob_conf", self.d, 200)
-        weights = weight_bytes(self.lm)
-        shape = self.lm.transformer.shape
-        cache = (
-            2
-            * shape.layers
-            * shape.kv_heads
-            * shape.head_dim
-            * run.cache.length
-            * self.lm.transformer.embedding.element_size()
-        )
+        shape, itemsize = self.lm.transformer.shape, self.lm.dtype.itemsize
+        weights = weight_bytes(self.reference.config, self.lm.dtype, self.args.quantization)
+        if not self.reference.config.tie_word_embeddings:  # a pass reads a few rows of it; where tied, it is the head
+            weights -= shape.vocabulary * shape.hidden * itemsize
+        cache = 2 * shape.layers * shape.kv_heads * shape.head_dim * run.cache.length * itemsize
         size = 2**28 if self.lm.device.type == "cpu" else 2**32  # bytes; long enough for a launch not to count
         block = torch.ones(size // 4, device=self.lm.device)
         t = alternate({"read": lambda: block.sum(), "pass": lambda: repeat_pass(run)}, self.args.repeats)
@@ -278,7 +277,7 @@ class Bench:
         if self.args.random_weights:
             return [self._ids(60, seed=i) for i in range(self.args.limit)]
         path = self.args.prompts or Path(__file__).parents[2] / "assets" / "benchmarks" / "problems.jsonl"
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = [line for line in read_lines(path) if line.strip()]
         step = max(1, len(lines) // self.args.limit)
         return [self.lm.encode(json.loads(line)["prompt"])[1] for line in lines[::step][: self.args.limit]]
 
@@ -344,16 +343,6 @@ def repeat_pass(run: Run) -> None:
     probe.cache = copy.copy(run.cache)  # another frontier over the same buffers
     probe.passes, probe.token_ids, probe._answer = [], list(run.token_ids), AnswerText(run.lm)
     advance([probe])
-
-
-def weight_bytes(lm: LanguageModel) -> int:
-    """Bytes of weights that one pass reads: every matrix once, the head included; of the embedding next to nothing."""
-    shape, size = lm.transformer.shape, lm.transformer.embedding.element_size()
-    attention = shape.hidden * shape.head_dim * 2 * (shape.query_heads + shape.kv_heads)
-    probe = lm.transformer.layers[0].gate_up(torch.zeros(1, shape.hidden, dtype=lm.dtype, device=lm.device))
-    return size * (
-        shape.layers * (attention + 3 * shape.hidden * probe.shape[-1] // 2) + shape.vocabulary * shape.hidden
-    )
 
 
 def row(what: str, value: str, note: str = "") -> dict[str, Any]:

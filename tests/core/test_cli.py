@@ -31,6 +31,10 @@ def test_decode_prints_every_pass_and_saves_the_trace(
     [
         (["decode", "hello", "--model", "/nowhere"], ["/nowhere", "no folder"]),
         (["decode", "hello", "--threshold", "2"], ["τ", "between 0 and 1"]),
+        (["decode", "hello", "--save", "/"], ["'/'", "folder"]),
+        (["decode", "hello", "--save", "/dev/null/trace.json"], ["/dev/null/trace.json", "cannot be written"]),
+        (["bench", "--random-weights", "qwen2.5-3b", "--quantization", "nf4"], ["--quantization"]),
+        (["synthesize", "chat", "--output", "/dev/null", "--count", "1", "--batch", "0"], ["--batch", "0"]),
     ],
 )
 def test_a_mistake_ends_in_one_sentence(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import shutil
+import weakref
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -15,6 +18,7 @@ import peft
 import pytest
 import torch
 import transformers
+from safetensors.torch import save_file
 
 import sdlm_core
 from sdlm_core import DecodeConfig, SDLMError, builtin
@@ -100,6 +104,41 @@ def test_an_adapter_merges_as_peft_merges_it(checkpoint: Checkpoint, tmp_path: P
         assert [p.accepted for p in ours.passes] == [p.accepted for p in theirs.passes]
 
 
+def test_a_damaged_adapter_is_said_plainly(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    base = checkpoint(kind="llama", tied=True, block_size=None)
+    settings = json.dumps({"lora_alpha": 1, "r": 1})
+    files = {
+        "no weights": {"adapter_config.json": settings},
+        "a pointer": {"adapter_config.json": settings, "adapter_model.safetensors": "version https://git-lfs"},
+        "no alpha": {"adapter_config.json": "{}"},
+        "no json": {"adapter_config.json": "{"},
+        "foreign": {"adapter_config.json": settings},
+    }
+    for name, contents in files.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "sdlm_config.json").write_text(json.dumps({"base": str(base), "text_mask_token_id": 3}))
+        for file, text in contents.items():
+            (folder / file).write_text(text)
+        if name in ("no alpha", "foreign"):
+            a, b = (f"base_model.model.model.layers.77.self_attn.q_proj.lora_{x}.weight" for x in "AB")
+            save_file({a: torch.zeros(1, 8), b: torch.zeros(8, 1)}, folder / "adapter_model.safetensors")
+        with pytest.raises(SDLMError, match="layers.77" if name == "foreign" else f"{name}.*damaged or incomplete"):
+            sdlm_core.load_model(str(folder), device="cpu")
+
+
+def test_a_model_is_gone_when_nobody_holds_it(load: Callable[..., sdlm_core.LanguageModel]) -> None:
+    lm = replace(load(kind="qwen2", tied=True))
+    assert lm.token_text(5)
+    held = weakref.ref(lm)
+    gc.disable()  # which would find a cycle sooner or later
+    try:
+        del lm
+        assert held() is None
+    finally:
+        gc.enable()
+
+
 @pytest.mark.parametrize(("quantization", "bound"), [("nf4", 0.05), ("int8", 0.002)])
 def test_quantized_weights_predict_about_the_same(quantization: str, bound: float, checkpoint: Checkpoint) -> None:
     """By the divergence of the next token's whole distribution, in nats, of which another model is far away."""
@@ -175,6 +214,9 @@ def test_each_decoding_mistake_names_the_value_and_the_remedy(load: Callable[...
         (lm, [], ["empty"]),
         (lm, list(range(4, 290)), ["286", "256", "Shorten"]),
         (lm, [4, 10_000], ["10000", "vocabulary"]),
+        (lm, ["hello"], ["list of messages", "token ids"]),
+        (lm, [4, 5.5], ["whole numbers"]),
+        (lm, [{"role": "user", "content": "hi"}, 5], ["Each message"]),
         (plain, "hello", ["mask token", "autoregressive", "retrofit"]),
     ]
     for model, prompt, words in cases:
@@ -182,6 +224,7 @@ def test_each_decoding_mistake_names_the_value_and_the_remedy(load: Callable[...
             sdlm_core.decode(model, prompt)
         for word in words:
             assert word in str(error.value)
+    assert lm.encode("broken \udcff byte")[1] == lm.encode("broken ? byte")[1]
     assert (
         sdlm_core.decode(plain, "hello", DecodeConfig(algorithm="autoregressive", max_new_tokens=2)).tokens_per_pass
         == 1
