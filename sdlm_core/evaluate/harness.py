@@ -16,6 +16,7 @@ import torch
 from lm_eval.api.model import TemplateLM
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
+from sdlm_core.cache import CachePool
 from sdlm_core.config import DecodeConfig
 from sdlm_core.decoding import Run, advance
 from sdlm_core.errors import SDLMError
@@ -50,11 +51,12 @@ class HarnessLM(TemplateLM):  # type: ignore[misc]
         answers: dict[int, str] = {}
         waiting = deque(enumerate(requests))
         active: list[tuple[int, Run, list[str]]] = []
+        pool = self.lm.new_pool(lasting=True)  # one, so that all runs attend in one call
         told = 0
         while waiting or active:
             while waiting and len(active) < self.batch:
                 number, request = waiting.popleft()
-                run, until = self._start(*request.args)
+                run, until = self._start(pool, *request.args)
                 active.append((number, run, until))
             advance([run for _, run, _ in active])
             still = []
@@ -63,6 +65,7 @@ class HarnessLM(TemplateLM):  # type: ignore[misc]
                 if run.finish_reason is None and end is None:
                     still.append((number, run, until))
                     continue
+                run.leave()
                 answers[number] = run.text[:end]
                 name = str(requests[number].task_name)
                 self.tokens[name] += len(run.token_ids)
@@ -74,12 +77,13 @@ class HarnessLM(TemplateLM):  # type: ignore[misc]
                 log.info("%d of %d answers", len(answers), len(requests))
         return [answers[number] for number in range(len(requests))]
 
-    def _start(self, context: str, options: dict[str, Any]) -> tuple[Run, list[str]]:
-        """A run for one request, and the texts that end it. A prompt that is too long loses its beginning."""
+    def _start(self, pool: CachePool, context: str, options: dict[str, Any]) -> tuple[Run, list[str]]:
+        """A run for one request, and the texts that end it. An answer gets the room that its prompt leaves;
+        a prompt that leaves hardly any loses its beginning."""
         until = options.get("until") or []
         until = [until] if isinstance(until, str) else list(until)
         limit = next((options[k] for k in ("max_gen_toks", "max_new_tokens", "max_tokens") if options.get(k)), None)
-        limit = min(int(limit or self.config.max_new_tokens), self.lm.context_length - 1)
+        limit = int(limit or self.config.max_new_tokens)
         config = replace(self.config, max_new_tokens=limit)
         if options.get("do_sample", float(options.get("temperature") or 0) > 0):
             config = replace(
@@ -89,7 +93,10 @@ class HarnessLM(TemplateLM):  # type: ignore[misc]
                 top_k=int(options.get("top_k", 0)),
             )
         ids = self.tok_encode(context) or [self.prefix_token_id]
-        return Run(self.lm, ids[-(self.lm.context_length - limit) :], config), until
+        longest = self.lm.context_length - min(limit, self.config.max_new_tokens, self.lm.context_length // 2)
+        if len(ids) > longest:
+            log.warning("A prompt of %d tokens is cut to its last %d.", len(ids), longest)
+        return Run(self.lm, ids[-longest:], config, pool), until
 
     # -- likelihoods --------------------------------------------------------------------------------------------------
 

@@ -86,6 +86,27 @@ def test_generation_is_the_decoders_own_cut_at_the_stop(load: Callable[..., sdlm
     assert first_stop("abc", ["x"]) is None
 
 
+def test_a_task_that_allows_long_answers_keeps_its_prompts(load: Callable[..., sdlm_core.LanguageModel]) -> None:
+    lm = load(**SURE)
+    model = HarnessLM(lm, DecodeConfig(max_new_tokens=20), batch=2)
+    asked: list[str] = []
+    start = model._start
+
+    def started(*arguments: Any) -> Any:
+        run, until = start(*arguments)
+        asked.append(lm.decode(run.prompt_ids))
+        return run, until
+
+    model._start = started  # type: ignore[method-assign]
+    long = "the dog sat on the log and " * 60  # more than the context
+    limits = {"until": [], "max_gen_toks": 32_768}
+    answers = model.generate_until([request("t", p, limits) for p in ("the cat", long)], disable_tqdm=True)
+    assert len(answers) == 2
+    assert asked[0] == lm.decode(model.tok_encode("the cat"))
+    assert 100 < len(lm.tokenizer(asked[1])["input_ids"]) < lm.context_length
+    assert lm.decode(model.tok_encode(long)).endswith(asked[1])
+
+
 def test_likelihoods_read_autoregressively(load: Callable[..., sdlm_core.LanguageModel]) -> None:
     lm = load(**SURE)
     model = HarnessLM(lm, DecodeConfig(), batch=2)
