@@ -39,7 +39,8 @@ def filtered_distribution(logits: Tensor, config: DecodeConfig) -> Tensor:
     """
     scores = logits
     if config.temperature > 0:  # the largest becomes 0 first, or a tiny temperature would push it to infinity
-        scores = (logits.float() - logits.amax(dim=-1, keepdim=True).float()) / config.temperature
+        temperature = max(config.temperature, torch.finfo(torch.float32).tiny)  # smaller ones would divide by 0
+        scores = (logits.float() - logits.amax(dim=-1, keepdim=True).float()) / temperature
     p = torch.softmax(scores, dim=-1, dtype=torch.float32)
     if config.top_p < 1:
         ordered, places = p.sort(dim=-1, descending=True)
@@ -117,20 +118,20 @@ def read(measured: Sequence[Tensor]) -> list[list[Guess]]:
     if not measured:
         return []
     table = iter(torch.cat(list(measured)).cpu().numpy())
-    return [[_guess(next(table)) for _ in range(len(lines))] for lines in measured]
+    return [[_parse(next(table)) for _ in range(len(lines))] for lines in measured]
 
 
-def _guess(line: np.ndarray) -> Guess:
+def _parse(line: np.ndarray) -> Guess:
     half = (len(line) - 4) // 2
     ids, probabilities = line[4 : 4 + half], line[4 + half :]
     some = int(np.count_nonzero(probabilities > 0))
     return Guess(
         token_id=int(line[0]),
-        confidence=_shortest(line[1]),
-        probability=_shortest(line[2]),
-        entropy=_shortest(line[3]),
+        confidence=shortest(line[1]),
+        probability=shortest(line[2]),
+        entropy=shortest(line[3]),
         alternative_ids=tuple(int(i) for i in ids[:some]),
-        alternative_probabilities=tuple(_shortest(x) for x in probabilities[:some]),
+        alternative_probabilities=tuple(shortest(x) for x in probabilities[:some]),
     )
 
 
@@ -154,6 +155,6 @@ def worth_verifying(probabilities: Sequence[float]) -> int:
     return n
 
 
-def _shortest(x: np.float32) -> float:
+def shortest(x: np.float32) -> float:
     """The float that prints shortest among those that round to x: 0.9, not 0.8999999761581421."""
     return float(str(x))

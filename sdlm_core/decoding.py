@@ -90,9 +90,9 @@ def decide(runs: Sequence[Run], plans: Sequence[Plan], hidden: Sequence[Tensor])
     drafting = [i for i in deciding if runs[i].config.algorithm == "self_speculative"]
     # Branch i's first row predicts the token after draft[:i]; where nothing was drafted, the whole block is wanted.
     asked = [Asked(runs[i], blocks[i][:, 0] if i in drafting else blocks[i][0], 0) for i in deciding]
-    first = dict(zip(deciding, guess(asked), strict=True))
+    first = dict(zip(deciding, find_candidates(asked), strict=True))
     asked = [Asked(runs[i], *runs[i].next_draft_rows(blocks[i], first[i].token_ids)) for i in drafting]
-    told = read([found.measured for found in (*first.values(), *guess(asked))])
+    told = read([found.measured for found in (*first.values(), *find_candidates(asked))])
     firsts, rests = dict(zip(deciding, told, strict=False)), dict(zip(drafting, told[len(deciding) :], strict=True))
     return [
         None if plan.prefill else run.verify(firsts[i], rests[i]) if i in rests else run.accept(firsts[i])
@@ -117,7 +117,7 @@ class Found:
     measured: Tensor
 
 
-def guess(asked: Sequence[Asked]) -> list[Found]:
+def find_candidates(asked: Sequence[Asked]) -> list[Found]:
     """Candidates for all rows: one product with the LM head, and one softmax for all runs that sample alike."""
     if not asked:
         return []
@@ -249,13 +249,7 @@ class Run:
             self._prefilled = (self._prefilled[0] + plan.causal, self._prefilled[1] + seconds)
             return None
         ids = [g.token_id for g in decision.block]
-        n = min(decision.accepted, self.max_new_tokens - len(self.token_ids))
-        ends = [i for i in range(n) if ids[i] in self.lm.end_token_ids]
-        if ends:
-            n = ends[0] + 1
-            self.finish_reason = "eos"
-        elif len(self.token_ids) + n == self.max_new_tokens:
-            self.finish_reason = "length"
+        n, finish = cut(ids[: decision.accepted], self.max_new_tokens - len(self.token_ids), self.lm.end_token_ids)
 
         reused = self.cache.length
         if self.config.use_cache:
@@ -279,20 +273,26 @@ class Run:
             draft=tuple(verified),
         )
         self.passes.append(done)
+        self.finish_reason = finish  # last: another thread's `trace` of a finished run is whole
         return done
 
     def trace(self) -> Trace:
-        """The record so far; a run that was not finished counts as cancelled."""
+        """The record so far; a run that was not finished counts as cancelled. Any thread may ask, while another one
+        moves the run: what is told follows from the passes there are."""
+        finish, passes, answer = self.finish_reason, tuple(self.passes), AnswerText(self.lm)
+        token_ids = [c.token_id for p in passes for c in p.candidates[: p.accepted]]
+        if finish is None:
+            answer.extend(token_ids)
         return Trace(
             model=self.lm.name,
             prompt=self.prompt_text,
             prompt_tokens=len(self.prompt_ids),
             config=self.config,
             block_size=self.block_size,
-            passes=tuple(self.passes),
-            token_ids=list(self.token_ids),
-            text=self.text,
-            finish_reason=self.finish_reason or "cancelled",
+            passes=passes,
+            token_ids=token_ids,
+            text=self.text if finish else answer.text,
+            finish_reason=finish or "cancelled",
             created=self.created,
             device=self.lm.description,
             versions=self.lm.versions,
@@ -322,3 +322,12 @@ class Run:
             )
             for g, piece in zip(block, pieces, strict=True)
         ]
+
+
+def cut(token_ids: Sequence[int], room: int, end_token_ids: frozenset[int]) -> tuple[int, FinishReason | None]:
+    """How many accepted tokens an answer takes on, where it has room for `room`, and what ends it with them."""
+    n = min(len(token_ids), room)
+    ends = [i for i in range(n) if token_ids[i] in end_token_ids]
+    if ends:
+        return ends[0] + 1, "eos"
+    return n, "length" if n == room else None

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from sdlm_core.candidates import certainty, choose, entropies, filtered_distribution
+from sdlm_core.candidates import certainty, choose, entropies, filtered_distribution, shortest
 from sdlm_core.decoding import Run
 from sdlm_core.forward import forward_rows
 
@@ -92,10 +92,5 @@ def read_blocks(readers: Sequence[Reader]) -> list[Block]:
     ids = choose(p, noise)
     probability = p.gather(-1, ids[:, None])[:, 0]
     sure = certainty(entropies(p), p.shape[-1])
-    # float32 by its shortest decimal form, as the decoder reports it: 0.9, not 0.8999999761581421
-    table = [
-        ids.tolist(),
-        [float(str(x)) for x in probability.cpu().numpy()],
-        [float(str(x)) for x in sure.cpu().numpy()],
-    ]
+    table = [ids.tolist(), [shortest(x) for x in probability.cpu().numpy()], [shortest(x) for x in sure.cpu().numpy()]]
     return [Block(*(tuple(column[i : i + d]) for column in table)) for i in range(0, len(readers) * d, d)]

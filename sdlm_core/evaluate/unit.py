@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from sdlm_core.cache import CachePool
 from sdlm_core.candidates import count_accepted, worth_verifying
 from sdlm_core.config import DecodeConfig
+from sdlm_core.decoding import cut
 from sdlm_core.evaluate.cells import Cell
 from sdlm_core.evaluate.passes import Block, Node, Reader, read_blocks
 from sdlm_core.evaluate.tasks import Item
@@ -190,12 +191,6 @@ def speculate(reference: Answer, blocks: Sequence[Block], cell: Cell) -> Answer:
 
 
 def _take(answer: Answer, token_ids: Sequence[int], room: int, end_token_ids: frozenset[int]) -> None:
-    n = min(len(token_ids), room - len(answer.token_ids))
-    ends = [i for i in range(n) if token_ids[i] in end_token_ids]
-    if ends:
-        n = ends[0] + 1
-        answer.finish_reason = "eos"
-    elif len(answer.token_ids) + n == room:
-        answer.finish_reason = "length"
+    n, answer.finish_reason = cut(token_ids, room - len(answer.token_ids), end_token_ids)
     answer.token_ids += token_ids[:n]
     answer.accepted.append(n)

@@ -133,8 +133,8 @@ class Engine:
     ) -> Ticket:
         """Queue a run. Raises SDLMError for one that cannot be run or never fits, EngineFull when the line is full.
 
-        on_news is called on the engine's thread whenever there is something to `take`, and when the line has moved; it
-        must return at once.
+        on_news is called whenever there is something to `take`, and when the line has moved, on the thread that brought
+        the news; it must return at once.
         """
         ticket = Ticket(self, Run(self.lm, prompt, config, self._pool), on_news)
         alone = cache_bytes(self.lm.transformer.shape, ticket.rows + self._padding, self.lm.dtype)
@@ -307,6 +307,11 @@ class Engine:
     def _cancel(self, ticket: Ticket) -> None:
         with self._change:
             ticket._cancelled = True
-            if ticket in self._waiting:
-                self._waiting.remove(ticket)
-                ticket._end()
+            if ticket not in self._waiting:
+                return
+            place = self._waiting.index(ticket)
+            del self._waiting[place]
+            behind = self._waiting[place:]
+        ticket._end()
+        for other in behind:
+            other._inbox.ring()

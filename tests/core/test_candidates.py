@@ -36,6 +36,8 @@ def test_filters_apply_in_order_and_leave_a_distribution() -> None:
     assert both[0].tolist() == pytest.approx([4 / 7, 3 / 7, 0, 0])
     cooled = filtered_distribution(logits, DecodeConfig(temperature=0.5))
     assert cooled[0].tolist() == pytest.approx([16 / 30, 9 / 30, 4 / 30, 1 / 30])
+    coldest = filtered_distribution(logits, DecodeConfig(temperature=1e-46))  # 0 in float32
+    assert coldest[0].tolist() == [1, 0, 0, 0]
     greedy = filtered_distribution(logits, DecodeConfig(temperature=0))
     assert greedy[0].tolist() == pytest.approx([0.4, 0.3, 0.2, 0.1])
 

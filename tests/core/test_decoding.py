@@ -261,6 +261,30 @@ def test_sampling_is_repeatable(load: Callable[..., sdlm_core.LanguageModel]) ->
     assert first.token_ids[0] in alternatives
 
 
+def test_a_trace_taken_in_the_middle_of_a_pass_is_whole(
+    load: Callable[..., sdlm_core.LanguageModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lm = load(kind="qwen2", tied=True, initializer_range=0.5)
+    run = sdlm_core.decoding.Run(lm, "the cat", DecodeConfig(threshold=0.3, max_new_tokens=12))
+    keep, taken = type(run.cache).keep, []
+
+    def trace_meanwhile(*arguments: Any) -> None:  # as another thread may, wherever this one stands
+        keep(*arguments)
+        taken.append(run.trace())
+
+    monkeypatch.setattr(type(run.cache), "keep", trace_meanwhile)
+    extend = run._answer.extend
+    monkeypatch.setattr(run._answer, "extend", lambda ids: (extend(ids), taken.append(run.trace())))
+    for _ in run:
+        taken.append(run.trace())
+    assert len(taken) == 3 * len(run.passes)
+    for trace in taken:
+        assert sdlm_core.Trace.from_json(trace.to_json()) == trace
+        assert len(trace.token_ids) == sum(p.accepted for p in trace.passes)
+    assert [t.finish_reason for t in taken[-2:]] == ["cancelled", run.finish_reason]
+    assert taken[-1].text == run.text
+
+
 @pytest.mark.parametrize("message", [{"role": "user"}, {"role": "user", "content": None}, {"content": "Hi"}])
 def test_a_message_without_its_texts_is_refused(
     message: dict[str, Any], load: Callable[..., sdlm_core.LanguageModel]

@@ -143,12 +143,14 @@ def test_a_full_line_is_said_and_positions_are_known(lm: sdlm_core.LanguageModel
     with Engine(lm, max_runs=1, max_waiting=2) as engine:
         first = engine.submit("one")
         wait_until(lambda: engine.load == (1, 0))
-        second, third = engine.submit("two"), engine.submit("three")
+        rung: list[int] = []
+        second, third = engine.submit("two"), engine.submit("three", on_news=lambda: rung.append(third.position))
         assert (first.position, second.position, third.position) == (0, 1, 2)
         with pytest.raises(EngineFull, match="2 runs are waiting"):
             engine.submit("four")
         second.cancel()
         assert third.position == 1
+        assert rung == [1], "who stands behind hears that the line has moved"
         assert list(second) == []
         first.cancel()
         gate.set()
