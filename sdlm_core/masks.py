@@ -37,15 +37,15 @@ class Rows:
         return Rows(self.position.to(device), self.block.to(device), self.horizon.to(device))
 
 
-def causal_rows(start: int, count: int, device: torch.device | None = None) -> Rows:
+def causal_rows(start: int, count: int) -> Rows:
     """`count` causal rows at positions start, start + 1, …"""
-    position = torch.arange(start, start + count, device=device)
+    position = torch.arange(start, start + count)
     return Rows(position, torch.full_like(position, CAUSAL), position + 1)
 
 
-def block_rows(start: int, block_size: int, block: int = 0, device: torch.device | None = None) -> Rows:
+def block_rows(start: int, block_size: int, block: int = 0) -> Rows:
     """The D rows of one block whose first row, the newest known token once more, is at position `start`."""
-    position = torch.arange(start, start + block_size, device=device)
+    position = torch.arange(start, start + block_size)
     return Rows(position, torch.full_like(position, block), torch.full_like(position, start))
 
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from sdlm_core.candidates import count_accepted
 from sdlm_core.trace import Trace
 
 BINS = 10  # of confidence, equally wide: [0, 0.1], (0.1, 0.2], … (0.9, 1]
@@ -163,12 +162,3 @@ def calibration(judged: Iterable[Judged]) -> dict[int, Bins]:
     for j in judged:
         positions.setdefault(j.position, Bins.empty()).add(j.confidence, j.right)
     return dict(sorted(positions.items()))
-
-
-def rejudged_tokens_per_pass(trace: Trace, threshold: float) -> float:
-    """Mean tokens that the recorded passes would have kept at another τ; never rises with τ.
-
-    It asks each recorded pass alone, "how many would have passed?". A run at that τ would have met other passes.
-    """
-    kept = [count_accepted([c.confidence for c in p.candidates], threshold) for p in trace.passes]
-    return sum(kept) / len(kept) if kept else 0.0

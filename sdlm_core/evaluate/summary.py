@@ -143,8 +143,3 @@ def _answers(plan: Plan, rows: dict[tuple[str, str], list[Record]]) -> list[dict
             }
             out.append({"set": task.name, "id": item.id, "prompt": item.prompt, "texts": texts, "cells": cells})
     return out
-
-
-def with_wall_clock(summary: dict[str, Any], rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The summary with measured speeds beside its cells; see `wall_clock.measure`."""
-    return {**summary, "wall_clock": list(rows)}
