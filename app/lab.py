@@ -12,6 +12,7 @@ import json
 import logging
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator
 from functools import lru_cache
 from pathlib import Path
@@ -21,7 +22,7 @@ import gradio as gr
 import plotly.graph_objects as go
 
 from app import lab_runs, wire
-from app.lab_text import what_tau_does
+from app.lab_text import another_model, code, what_tau_does
 from app.plots import details, style, trade_off
 from app.runs import House
 from sdlm_core import SDLMError, Trace, builtin
@@ -37,7 +38,7 @@ QUALITIES = [("right answers", "accuracy"), ("agreement with τ 1", "agreement")
 LOOKS = [("my last answer in the Watch tab", "answer"), ("the sweep", "sweep")]
 FAMILIES = ["SDLM-3B", "SDLM-32B", "AR baselines"]
 BENCHMARKS = ["GSM8K", "MATH", "HumanEval+"]
-EMPTY: dict[str, Any] = {"cells": [], "calibration": [], "wall_clock": [], "settings": {"sets": []}}
+EMPTY: dict[str, Any] = {"model": "builtin", "cells": [], "calibration": [], "wall_clock": [], "settings": {"sets": []}}
 
 # The marker follows the slider without a word to the server; layout.meta holds the curve it runs on.
 MOVE = """(tau) => {
@@ -55,6 +56,11 @@ MOVE = """(tau) => {
 }"""
 RESIZE = """() => { setTimeout(() => document.querySelectorAll("#lab .js-plotly-plot").forEach(
   (gd) => gd.offsetParent && window.Plotly.Plots.resize(gd)), 60); return []; }"""
+# Both buttons go grey in the browser, at the click: two sweeps at once would each write over the other's results.
+BUSY = """() => [{ __type__: "update", interactive: false }, { __type__: "update", interactive: false }]"""
+READY = BUSY.replace("false", "true")
+# Nobody knows the right answer to a visitor's prompt, so its quality is the agreement with τ 1.
+NOT_GRADED = """(quality) => quality === "accuracy" ? "agreement" : quality"""
 CSS = (
     style.CSS
     + "#lab .controls { gap: .5rem; } #lab .say p { font-size: 1.05rem; line-height: 1.5; }"
@@ -103,9 +109,10 @@ def draw(
     )  # fmt: skip
 
 
-def say(task: str, rule: str, d: int, tau: float) -> str:
-    """What the current τ buys and costs."""
-    return what_tau_does(shipped(), task, rule, int(d), float(tau))
+def say(house: House, task: str, rule: str, d: int, tau: float) -> str:
+    """What the current τ buys and costs, and whether that is said of the model that this page runs."""
+    said = what_tau_does(shipped(), task, rule, int(d), float(tau))
+    return said + another_model(shipped()["model"], house.status().get("model"))
 
 
 def behind(
@@ -150,7 +157,8 @@ def behind(
     rows = [r for r in sweep["calibration"] if (r["set"], r["block_size"], r["algorithm"]) == (task, int(d), rule)]
     cells = [c for c in sweep["cells"] if (c["set"], c["algorithm"], c["block_size"]) == (task, rule, int(d))]
     cell = min(cells, key=lambda c: abs(c["threshold"] - float(tau)), default=None)
-    where = f"The shipped sweep: {task}, D {d}" + (f", τ {cell['threshold']:g}." if cell else ", not measured.")
+    at = f", τ {cell['threshold']:g}." if cell else ", not measured."
+    where = f"The shipped sweep of {code(sweep['model'])}: {task}, D {d}{at}"
     return (
         details.reliability(rows),
         details.accepted_lengths(cell["accepted"] if cell else []),
@@ -164,10 +172,12 @@ def build(house: House, tab: gr.Tab) -> None:
     with gr.Column(elem_id="lab"):
         gr.HTML(f"<style>{CSS}</style>", padding=False)
         gr.Markdown(
-            "## What a threshold buys, and what it costs\nEach point is a setting, measured on held-out prompts that "
-            "the model was never trained on. Further right is faster; further up is better."
+            "## What a threshold buys, and what it costs\n"
+            f"Each point is a setting of the model {code(shipped()['model'])}, measured on held-out prompts that it "
+            "was never trained on. Further right is faster; further up is better."
         )
         results = gr.State([])
+        changed = gr.State(0.0)  # when the results last changed; of the results themselves Gradio would hash every bit
         with gr.Row(elem_classes="controls"):
             rule = gr.Radio(RULES, value="prob_conf", label="Rule", min_width=180)
             d = gr.Radio([2, 4, 8], value=8, label="D, candidates a pass", min_width=150)
@@ -175,7 +185,7 @@ def build(house: House, tab: gr.Tab) -> None:
             speed = gr.Radio(SPEEDS, value="tokens_per_pass", label="Speed", min_width=190)
             quality = gr.Radio(QUALITIES, value="accuracy", label="Quality", min_width=260)
         tau = gr.Slider(0.5, 1.0, value=0.9, step=0.01, label="τ: keep candidates surer than this", elem_id="lab-tau")
-        sentence = gr.Markdown(say("problems", "prob_conf", 8, 0.9), elem_id="lab-say", elem_classes="say")
+        sentence = gr.Markdown(say(house, "problems", "prob_conf", 8, 0.9), elem_id="lab-say", elem_classes="say")
         plot = gr.Plot(
             draw("problems", "prob_conf", 8, "tokens_per_pass", "accuracy", [], "GSM8K", 0.9, []),
             show_label=False, container=False, elem_id="lab-plot",
@@ -217,7 +227,7 @@ def build(house: House, tab: gr.Tab) -> None:
                 lengths = gr.Plot(first[1], show_label=False, container=False)
         gr.Markdown("**Along the answer:** easy stretches go by in leaps")
         along = gr.Plot(first[2], show_label=False, container=False)
-        gr.Markdown("### How it was trained\nLoss at each position in the block; the further ahead, the harder.")
+        gr.Markdown("### How `builtin` was trained\nLoss at each position in the block; the further ahead, the harder.")
         gr.Plot(details.training_loss(training_log(), published()), show_label=False, container=False)
 
     view = [task, rule, d, speed, quality, families, benchmark, tau, results]
@@ -243,28 +253,33 @@ def build(house: House, tab: gr.Tab) -> None:
     tab.select(None, None, None, js=RESIZE, api_visibility="private")  # plots drawn while hidden have no width
     tab.select(**pictures)  # there may be a new answer
     look.change(**pictures)
-    for control in (task, rule, d, speed, quality, families, benchmark):
-        control.change(draw, view, plot, queue=False, **quiet)
+    # One event for all that changes the plot, so that the last drawing is the one that stays.
+    drawing = [c.change for c in (task, rule, d, speed, quality, families, benchmark, changed)]
+    gr.on(drawing, draw, view, plot, queue=False, trigger_mode="always_last", **quiet)
+    saying = [tab.select, *(c.change for c in (task, rule, d, tau, changed))]
+    gr.on(
+        saying, lambda *values: say(house, *values), [task, rule, d, tau], sentence,
+        queue=False, trigger_mode="always_last", **quiet,
+    )  # fmt: skip
     for control in (task, rule, d):
-        control.change(say, [task, rule, d, tau], sentence, queue=False, **quiet)
         control.change(**pictures)
     task.change(lambda t: "accuracy" if t == "problems" else "agreement", task, quality, queue=False, **quiet)
     tau.change(None, tau, None, js=MOVE, api_visibility="private")
-    tau.change(say, [task, rule, d, tau], sentence, queue=False, trigger_mode="always_last", **quiet)
     tau.release(**pictures)
     plot.change(None, tau, None, js=MOVE, api_visibility="private")
 
-    async def follow(items: list[Item], *values: Any, owner: str) -> AsyncIterator[tuple[Any, ...]]:
+    async def follow(
+        items: list[Item], owner: str, rule: str, d: int, results: list[lab_runs.Result]
+    ) -> AsyncIterator[tuple[Any, ...]]:
         """A sweep's news as the page's values; whatever goes wrong becomes a sentence."""
-        controls: Any = values[:-1]
-        known = list(values[-1])
+        known = list(results)
         number = 1 + max((r["sweep"] for r in known), default=0)
         try:
-            async for update in lab_runs.sweep(house, items, values[1], int(values[2]), owner):
+            async for update in lab_runs.sweep(house, items, rule, int(d), owner):
                 new = [{**r, "sweep": number} for r in update.results]
                 known = (known + new)[-lab_runs.MAX_RUNS :]
                 if new:
-                    yield _bar(update.sentence, update.done), known, draw(*(*controls, known))
+                    yield _bar(update.sentence, update.done), known, time.monotonic()
                 else:
                     yield _bar(update.sentence, update.done), gr.skip(), gr.skip()
         except SDLMError as error:
@@ -274,27 +289,25 @@ def build(house: House, tab: gr.Tab) -> None:
             yield f"The sweep failed ({type(error).__name__}). The server's log says more.", known, gr.skip()
 
     async def sweep_prompt(request: gr.Request, text: str, *values: Any) -> AsyncIterator[tuple[Any, ...]]:
-        async for news in follow([Item("your prompt", str(text))], *values, owner=wire.owner_of(request)):
+        async for news in follow([Item("your prompt", str(text))], wire.owner_of(request), *values):
             yield news
 
     async def sweep_problems(request: gr.Request, number: float, *values: Any) -> AsyncIterator[tuple[Any, ...]]:
         items = load_set("problems", max(1, min(lab_runs.MAX_PROBLEMS, int(number)))).items
-        async for news in follow(list(items), *values, owner=wire.owner_of(request)):
+        async for news in follow(list(items), wire.owner_of(request), *values):
             yield news
 
-    def graded_or_not(measure: str) -> str:
-        """Nobody knows the right answer to a visitor's prompt, so its quality is the agreement with τ 1."""
-        return "agreement" if measure == "accuracy" else measure
-
-    news = [status, results, plot]
+    one.click(None, quality, quality, js=NOT_GRADED, api_visibility="private")
     running: list[Any] = []
     for button, function, source_of in ((one, sweep_prompt, prompt), (many, sweep_problems, count)):
-        start = (
-            button.click if button is many else button.click(graded_or_not, quality, quality, queue=False, **quiet).then
+        begun = button.click(None, None, [one, many], js=BUSY, api_visibility="private")
+        event = begun.then(
+            function, [source_of, rule, d, results], [status, results, changed], concurrency_limit=None, **quiet
         )
-        event = start(function, [source_of, *view], news, concurrency_limit=None, **quiet)
         event.then(lambda: "sweep", None, look, queue=False, **quiet).then(**pictures)
         event.then(_files, results, [as_csv, as_json], queue=False, **quiet)
+        for over in (event.then, event.failure):
+            over(None, None, [one, many], js=READY, api_visibility="private")
         running.append(event)
     # First the end of the stream, then the word for it: a message under way must not overwrite it.
     stopped = stop.click(None, None, None, cancels=running, queue=False, **quiet)
@@ -302,10 +315,12 @@ def build(house: House, tab: gr.Tab) -> None:
     stopped.then(_files, results, [as_csv, as_json], queue=False, **quiet)
     stopped.then(lambda: "sweep", None, look, queue=False, **quiet).then(**pictures)
     cleared = clear.click(None, None, None, cancels=running, queue=False, **quiet)
-    cleared = cleared.then(lambda: ([], ""), None, [results, status], queue=False, **quiet)
-    cleared.then(draw, view, plot, queue=False, **quiet)
+    # In the queue, for only of its events Gradio tells the page that they changed a state.
+    cleared = cleared.then(lambda: ([], "", 0.0), None, [results, status, changed], **quiet)
     cleared.then(_files, results, [as_csv, as_json], queue=False, **quiet)
     cleared.then(**pictures)
+    for over in (stopped.then, cleared.then):
+        over(None, None, [one, many], js=READY, api_visibility="private")
 
 
 def _bar(sentence: str, done: float) -> str:

@@ -187,6 +187,7 @@ def as_points(results: Sequence[Result]) -> list[Result]:
                 "label": own[0]["label"],
                 "prompt": own[0]["prompt"] if len(own) == 1 else f"{len(own)} problems",
                 "n": len(own),
+                "timed": len(speeds),
                 "tokens_per_pass": sum(r["tokens"] for r in own) / max(1, sum(r["passes"] for r in own)),
                 "wall_clock": speeds[len(speeds) // 2] if speeds else None,
                 "accuracy": sum(graded) / len(graded) if graded else None,

@@ -205,11 +205,15 @@ def _trace_from_dict(data: dict[str, Any]) -> Trace:
     if finish_reason not in FINISH_REASONS:
         raise SDLMError(f'This trace\'s "finish_reason" must be one of {", ".join(FINISH_REASONS)}.')
     versions = _get(data, "versions", dict, "the trace")
+    config = _get(data, "config", dict, "the trace")
+    for key in ("algorithm", "threshold"):  # what a drawing cannot do without; a default would be a guess
+        if key not in config:
+            raise SDLMError(f'This trace is broken: its config has no "{key}".')
     return Trace(
         model=_get(data, "model", str, "the trace"),
         prompt=_get(data, "prompt", str, "the trace"),
         prompt_tokens=_integer(data, "prompt_tokens", "the trace"),
-        config=DecodeConfig.from_dict(_get(data, "config", dict, "the trace")),
+        config=DecodeConfig.from_dict(config),
         block_size=block_size,
         passes=passes,
         token_ids=token_ids,
@@ -231,14 +235,17 @@ def _pass_from_dict(data: Any, index: int) -> Pass:
     accepted = _integer(data, "accepted", where)
     if not 1 <= accepted <= len(candidates):
         raise SDLMError(f"This trace is broken: {where} accepts {accepted} of {len(candidates)} candidates.")
+    rows, written = _integer(data, "rows", where), _integer(data, "rows_written", where)
+    if written > rows:
+        raise SDLMError(f"This trace is broken: {where} kept {written} rows in the cache, but ran only {rows}.")
     return Pass(
         index=index,
         start=_integer(data, "start", where),
         candidates=candidates,
         accepted=accepted,
-        rows=_integer(data, "rows", where),
+        rows=rows,
         rows_reused=_integer(data, "rows_reused", where),
-        rows_written=_integer(data, "rows_written", where),
+        rows_written=written,
         seconds=_number(data, "seconds", where),
         draft=tuple(_candidate_from_dict(c, where) for c in _get(data, "draft", list, where)),
     )

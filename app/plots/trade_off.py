@@ -29,14 +29,13 @@ Estimate = Sequence[float | None]  # value, low, high, n
 
 @dataclass(frozen=True)
 class Point:
-    """A setting in the plane. x and y: [value, low, high]; threshold None where no τ is used."""
+    """A setting in the plane, its n that of each measure: few answers are timed. threshold None where no τ is used."""
 
     algorithm: str
     block_size: int
     threshold: float | None
     x: Estimate
     y: Estimate
-    n: int
 
 
 def points(sweep: dict[str, Any], task: str, speed: str, quality: str) -> list[Point]:
@@ -55,7 +54,7 @@ def points(sweep: dict[str, Any], task: str, speed: str, quality: str) -> list[P
             continue
         scale = 100.0 if quality == "accuracy" else 1.0
         scaled = [None if v is None else scale * v for v in y[:3]]
-        out.append(Point(*key, x[:3], scaled, cell["n"]))
+        out.append(Point(*key, x, [*scaled, y[3]]))
     return out
 
 
@@ -124,6 +123,7 @@ def trade_off(
             "curve": [[p.threshold, p.x[0], p.y[0]] for p in marked],
         }
     )
+    fig.update_layout(legend_title={"text": f"Curves: {style.text(sweep['model'])}", "side": "top"})
     if not found:
         fig.add_annotation(text="Not measured for this set.", showarrow=False, x=0.5, y=0.5, xref="paper", yref="paper")
     return fig
@@ -158,13 +158,14 @@ def _add_curve(fig: go.Figure, line: list[Point], chosen: tuple[str, int], speed
                 (f"D {p.block_size}" if p.block_size > 1 else name) if single else f"τ {p.threshold:g}",
                 _range(p.x, 2),
                 _range(p.y, 3 if abs(p.y[0] or 0) < 10 else 1),
-                p.n,
+                p.x[3],
+                p.y[3],
             ]
             for p in line
         ],
         hovertemplate="<b>%{customdata[0]}</b><br>speed %{customdata[1]} ("
         + low_high
-        + ")<br>quality %{customdata[2]} (95 %)<br>n = %{customdata[3]}",
+        + ", n = %{customdata[3]})<br>quality %{customdata[2]} (95 %, n = %{customdata[4]})",
     )
 
 
@@ -221,13 +222,14 @@ def _add_own(fig: go.Figure, own: Sequence[dict[str, Any]], speed: str, quality:
     shown = [run for run in own if run.get(speed) is not None and run.get(quality) is not None]
     if not shown:
         return
+    n = "timed" if speed == "wall_clock" else "n"
     fig.add_scatter(
         x=[run[speed] for run in shown],
         y=[scale * run[quality] for run in shown],
         mode="markers",
         name="your runs",
         marker={"symbol": "diamond", "size": 11, "color": style.ACCENT, "line": {"width": 1, "color": "#ffffff"}},
-        customdata=[[style.text(run["label"]), style.text(run["prompt"], 60), run["n"]] for run in shown],
+        customdata=[[style.text(run["label"]), style.text(run["prompt"], 60), run[n]] for run in shown],
         hovertemplate="<b>%{customdata[0]}</b><br>%{customdata[1]}<br>speed %{x:.2f}, quality %{y:.3g}"
         "<br>n = %{customdata[2]}<extra>your run</extra>",
     )

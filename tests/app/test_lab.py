@@ -158,6 +158,7 @@ def test_problems_of_one_setting_become_one_point() -> None:
     read = [result(), result(tokens=60, log_likelihood=-2.0, wall_clock=None), result(log_likelihood=None)]
     assert lab_runs.as_points(read)[0]["log_likelihood"] == -1.75  # nats a token, so the long answer counts for more
     assert lab_runs.as_points(read)[0]["wall_clock"] == 1.5
+    assert (lab_runs.as_points(read)[0]["n"], lab_runs.as_points(read)[0]["timed"]) == (3, 2)
 
 
 def test_files_to_download() -> None:
@@ -175,13 +176,40 @@ def test_the_sentence_has_the_measured_numbers() -> None:
                 == ("problems", "prob_conf", 8, 0.6))  # fmt: skip
     said = what_tau_does(sweep, "problems", "prob_conf", 8, 0.61)
     assert "τ 0.61** (nearest measured: 0.6)" in said
-    assert f"{cell['tokens_per_pass'][0]:.2f} tokens a pass" in said
+    assert f"buys `made-up` **{cell['tokens_per_pass'][0]:.2f} tokens a pass**" in said
     assert f"{100 * cell['accuracy'][0]:.0f} % right" in said
     assert "points below τ 1" in said
     assert "160 held-out problems" in said
-    assert "costs nothing" in what_tau_does(sweep, "problems", "prob_conf", 8, 1.0)
+    assert "costs no quality" in what_tau_does(sweep, "problems", "prob_conf", 8, 1.0)
     assert "agree with those of τ 1" in what_tau_does(sweep, "chat", "entropy_conf", 4, 0.8)
-    assert "has not been measured" in what_tau_does({"cells": []}, "chat", "prob_conf", 4, 0.8)
+    assert "has not been measured" in what_tau_does(lab.EMPTY, "chat", "prob_conf", 4, 0.8)
+
+
+def test_what_was_timed_has_its_own_sample() -> None:
+    sweep = make_sweep()
+    row = next(r for r in sweep["wall_clock"] if (r["set"], r["algorithm"], r["block_size"], r["threshold"])
+               == ("problems", "prob_conf", 8, 0.6))  # fmt: skip
+    row["tokens_per_pass"] = [5.9, 5, 6, 4]
+    said = what_tau_does(sweep, "problems", "prob_conf", 8, 0.6)
+    assert f"**{row['speedup'][0]:.2f} ×** as fast" in said
+    assert said.endswith("timed on 4 of these prompts, at 5.90 tokens a pass.")
+    sweep["wall_clock"] = []
+    assert "clock" not in what_tau_does(sweep, "problems", "prob_conf", 8, 0.6)
+
+
+def test_figures_of_another_model_are_not_taken_for_the_loaded_ones(house: House) -> None:
+    def say() -> str:
+        return lab.say(house, "problems", "prob_conf", 8, 0.9)
+
+    measured = lab.shipped()["model"]
+    assert f"`{measured}`" in say()
+    assert "another model" not in say(), "nobody knows yet what will be loaded"
+    house.load()
+    house.lm.name = "<b>`mine"
+    assert "runs another model, `<b> mine`" in say()
+    assert f"curves of `{measured}` are not its own" in say()
+    house.lm.name = measured
+    assert "another model" not in say()
 
 
 def test_downloads_are_the_sessions_and_go_with_it() -> None:

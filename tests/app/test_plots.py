@@ -26,8 +26,18 @@ def test_a_curve_for_each_rule_and_d() -> None:
     assert len(bold.x) == 7
     assert list(bold.x) == sorted(bold.x, reverse=True)  # by rising τ
     assert "τ 0.5" in bold.customdata[0][0]
-    assert "160" in str(bold.customdata[0][3])
+    assert bold.customdata[0][3:] == [160, 160]
+    assert fig.layout.legend.title.text == "Curves: made-up"
     assert bold.error_y.array[0] == pytest.approx(5)  # per cent
+
+
+def test_each_measure_has_its_own_n() -> None:
+    clock = trade_off.trade_off(SWEEP, speed="wall_clock").data[0]
+    assert clock.customdata[0][3:] == [4, 160], "four answers were timed, and all were graded"
+    assert "n = %{customdata[3]})<br>quality" in clock.hovertemplate
+    own = [{"wall_clock": 2.0, "tokens_per_pass": 2.5, "accuracy": 1.0, "label": "", "prompt": "", "n": 6, "timed": 5}]
+    shown = [trade_off.trade_off(SWEEP, speed=s, own=own).data[-2].customdata[0][2] for s in trade_off.SPEEDS]
+    assert shown == [6, 5]
 
 
 def test_the_marker_stands_on_the_curve_and_between_its_points() -> None:

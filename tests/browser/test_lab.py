@@ -17,6 +17,8 @@ FIGURE = "const gd = document.querySelector('#lab-plot .js-plotly-plot');"
 MARKER = f"() => {{ {FIGURE} const m = gd.data[gd.layout.meta.marker]; return [m.x[0], m.y[0]]; }}"
 OWN = f"() => {{ {FIGURE} const own = gd.data.find((t) => t.name === 'your runs'); return own ? own.x.length : 0; }}"
 
+STATUS = "document.querySelector('#lab-status').innerText"
+
 
 @pytest.fixture(scope="module")
 def lab_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -86,6 +88,56 @@ def test_the_pictures_are_of_the_last_answer(visitor: Visitor, lab_address: str)
     visitor.page.wait_for_function(f"(text) => {said}.includes(text)", arg=expected)
     visitor.page.get_by_label("the sweep", exact=True).check()
     visitor.page.wait_for_function(f"{said}.startsWith('The shipped sweep')")
+
+
+def test_a_sweep_leaves_the_controls_to_the_visitor(visitor: Visitor, lab_address: str) -> None:
+    page = open_lab(visitor, lab_address)
+    axis = f"() => {{ {FIGURE} return gd.layout.yaxis.title.text; }}"
+    page.get_by_label("Held-out problems").first.fill("2")
+    page.click("#lab-many")
+    page.wait_for_function(f"() => ({OWN})() > 0", timeout=60_000)
+    page.get_by_label("agreement with τ 1").check()
+    page.wait_for_function(f"() => ({axis})() === 'agreement with τ 1'")
+    before = page.evaluate(OWN)
+    assert before < 9, "the sweep goes on"
+    seen = page.evaluate(
+        f"""() => new Promise((done) => {{ const seen = new Set(), timer = setInterval(() => {{
+          seen.add(({axis})());
+          if ({STATUS}.includes('Done')) {{ clearInterval(timer); setTimeout(() => done([...seen]), 1000); }}
+        }}, 20); }})"""
+    )
+    assert seen == [page.evaluate(axis)] == ["agreement with τ 1"]
+    assert page.evaluate(OWN) == 9, "and its results were drawn"
+
+
+def test_one_sweep_at_a_time(visitor: Visitor, lab_address: str) -> None:
+    page = open_lab(visitor, lab_address)
+    one, many, stop = (page.locator(f"#lab-{name}") for name in ("one", "many", "stop"))
+    page.evaluate("['#lab-many', '#lab-one'].forEach((b) => document.querySelector(b).click())")
+    page.wait_for_function(f"{STATUS}.includes(' of 54 runs')", timeout=60_000)
+    assert one.is_disabled()
+    assert many.is_disabled()
+    stop.click()
+    page.wait_for_function(f"{STATUS}.includes('Stopped')")
+    page.wait_for_selector("#lab-one:enabled")
+    page.wait_for_selector("#lab-many:enabled")
+    page.fill("#lab-prompt textarea", " ")
+    one.click()  # fails
+    page.wait_for_function(f"{STATUS}.includes('The prompt is empty')")
+    page.wait_for_selector("#lab-one:enabled")
+    many.click()
+    page.wait_for_function(f"{STATUS}.includes(' of 54 runs')", timeout=60_000)
+    assert one.is_disabled()
+    page.get_by_text("Forget my runs").click()
+    page.wait_for_selector("#lab-one:enabled")
+    page.wait_for_function(f"() => ({OWN})() === 0")
+
+
+def test_the_page_says_whose_figures_these_are(visitor: Visitor, lab_address: str) -> None:
+    page = open_lab(visitor, lab_address)
+    page.wait_for_function("document.querySelector('#lab-say').innerText.includes('This page runs another model')")
+    assert "buys made-up" in page.inner_text("#lab-say")
+    assert "a setting of the model made-up" in page.inner_text("#lab")
 
 
 def test_a_sweep_can_be_stopped(visitor: Visitor, lab_address: str) -> None:

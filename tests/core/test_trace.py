@@ -25,6 +25,12 @@ def test_json_there_and_back(trace: Trace) -> None:
     assert sum(p.accepted for p in trace.passes) == len(trace.token_ids)
 
 
+def test_settings_that_came_later_may_be_missing(trace: Trace) -> None:
+    data = trace.to_dict()
+    data["config"] = {"algorithm": "entropy_conf", "threshold": 0.25}
+    assert Trace.from_json(json.dumps(data)).config == DecodeConfig(algorithm="entropy_conf", threshold=0.25)
+
+
 def test_recorded_confidences_explain_what_was_accepted(trace: Trace) -> None:
     for p in trace.passes[:-1]:
         assert p.accepted == count_accepted([c.confidence for c in p.candidates], trace.config.threshold)
@@ -69,6 +75,10 @@ BROKEN: dict[str, Callable[[dict[str, Any]], str]] = {
     "a setting past all numbers": broken(lambda d: d["config"].update(temperature=10**400)),
     "rows a fraction": broken(lambda d: d["passes"][0].update(rows=1.5)),
     "rows true": broken(lambda d: d["passes"][0].update(rows=True)),
+    "more rows kept than run": broken(lambda d: d["passes"][0].update(rows_written=d["passes"][0]["rows"] + 1)),
+    "empty config": broken(lambda d: d.update(config={})),
+    "no algorithm": broken(lambda d: d["config"].pop("algorithm")),
+    "no threshold": broken(lambda d: d["config"].pop("threshold")),
     "unknown setting": broken(lambda d: d["config"].update(beams=4)),
     "bad setting": broken(lambda d: d["config"].update(threshold=7)),
     "finish reason": broken(lambda d: d.update(finish_reason="tired")),
