@@ -5,10 +5,16 @@
   const LONGEST = 600;
 
   class Card {
-    /** @param {HTMLElement} host where the card lives; @param {() => void} onclose */
+    /**
+     * @param {HTMLElement} host where the card lives
+     * @param {(pass: number, i: number, focused: boolean) => void} onclose focused: whether the focus was on the card
+     */
     constructor(host, onclose) {
       this.onclose = onclose;
       this.node = el("aside", { class: "card", role: "dialog", "aria-label": "One guess in detail", tabindex: "-1", hidden: true });
+      this.token = el("b", { class: "token", dir: "auto" });
+      this.body = el("div", { class: "body" }); // written anew while the card is open; the × keeps its focus
+      this.node.append(el("header", {}, this.token, S.button("×", "Close the card", () => this.close(), { class: "close" })), this.body);
       this.node.addEventListener("keydown", (event) => {
         if (event.key !== "Escape") return;
         event.stopPropagation();
@@ -20,25 +26,27 @@
 
     close() {
       if (!this.pinned) return;
+      const [pass, i] = this.pinned;
+      const focused = this.node.contains(document.activeElement);
       this.pinned = null;
       this.node.hidden = true;
-      this.onclose();
+      this.onclose(pass, i, focused);
     }
 
     /**
      * @param {S.Record} record
      * @param {number} index pass
      * @param {number} i place in the block
-     * @param {number|null} tau the threshold that is being tried, else null
+     * @param {object|null} tried the record judged by the τ that is being tried, else null
      */
-    show(record, index, i, tau) {
+    show(record, index, i, tried) {
       const pass = record.passes[index];
       const guess = pass && pass.candidates[i];
       if (!guess) return this.close();
       this.pinned = [index, i];
       const place = pass.start + i;
       const text = S.visible(guess.text);
-      const limit = record.judged ? ` (τ = ${S.short(tau ?? record.head.config.threshold)})` : "";
+      const limit = record.judged ? ` (τ = ${S.short(tried ? tried.tau : record.head.config.threshold)})` : "";
       const rows = [
         ["Where", `pass ${index + 1}, guess ${i + 1} of ${pass.candidates.length}: token ${place + 1} of the answer`],
         ["Confidence", S.short(guess.confidence, 3) + limit],
@@ -54,16 +62,23 @@
           el("li", { class: id === guess.token_id ? "same" : "" }, label, el("span", { class: "alt-bar" }, bar), el("span", { class: "alt-p", text: S.short(p, 3) }))
         );
       }
-      this.node.replaceChildren(
-        el("header", {}, el("b", { class: "token", dir: "auto", text: S.shortened(text, LONGEST) }), S.button("×", "Close the card", () => this.close(), { class: "close" })),
-        el("p", { class: "verdict", text: verdict(record, pass, i) }),
+      S.setText(this.token, S.shortened(text, LONGEST));
+      this.body.replaceChildren(
+        el("p", { class: "verdict", text: tried ? comparison(record, pass, i, tried) : verdict(record, pass, i) }),
         el("dl", {}, ...rows.flatMap(([name, value]) => [el("dt", { text: name }), el("dd", { text: value })])),
         el("h4", { text: "Likeliest here" }),
         others
       );
-      if (text.length > LONGEST) this.node.appendChild(el("p", { class: "note", text: `The token has ${S.plural(guess.text.length, "character")}.` }));
+      if (text.length > LONGEST) this.body.appendChild(el("p", { class: "note", text: `The token has ${S.plural(guess.text.length, "character")}.` }));
       this.node.hidden = false;
     }
+  }
+
+  /** What the τ that is being tried makes of a guess, and what the run made of it. */
+  function comparison(record, pass, i, tried) {
+    const became = verdict(record, pass, i);
+    const now = `τ = ${S.short(tried.tau)} would ${i < tried.kept[pass.index] ? "keep" : "discard"} it.`;
+    return `${now} In the recorded run (τ = ${S.short(record.head.config.threshold)}) it was ${became[0].toLowerCase() + became.slice(1)}`;
   }
 
   /** What became of a guess, in a sentence or two. */

@@ -68,11 +68,16 @@
     values(threshold) {
       return {
         algorithm: this.algorithm.value,
-        block_size: this.block.value,
+        block_size: this.block.known ? this.block.value : null, // null: the model's own
         threshold: this.threshold ? this.threshold.value : threshold,
         temperature: this.temperature.value,
         max_new_tokens: this.length.value,
       };
+    }
+
+    /** D is the model's own, unless the visitor or a link has chosen one before it was known. */
+    suit(blockSize) {
+      if (blockSize && !this.block.known) this.block.set(Math.min(LIMITS.block_size[1], blockSize));
     }
 
     /** Take over settings, each only if it is within bounds. */
@@ -88,12 +93,21 @@
   function slider(label, min, max, step, value) {
     const range = el("input", { type: "range", min, max, step, value, "aria-label": label });
     const output = el("output", { text: String(value) });
-    range.addEventListener("input", () => setText(output, range.value));
-    return {
+    const field = {
       node: el("label", { class: "field" }, el("span", { text: label }), range, output),
+      known: false, // whether someone has said what it should be
       get value() { return Number(range.value); },
-      set(v) { range.value = v; setText(output, range.value); },
+      set(v) {
+        range.value = v;
+        field.said();
+      },
+      said() {
+        field.known = true;
+        setText(output, range.value);
+      },
     };
+    range.addEventListener("input", field.said);
+    return field;
   }
 
   S.Compose = Compose;

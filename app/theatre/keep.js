@@ -50,7 +50,7 @@
   /** A link to this page that carries prompt and settings; behind the #, so that no server's log sees them. */
   S.linkTo = function (prompt, values) {
     const parts = new URLSearchParams({ prompt: prompt.slice(0, S.LONGEST_PROMPT) });
-    for (const [name, short] of Object.entries(NAMES)) parts.set(short, String(values[name]));
+    for (const [name, short] of Object.entries(NAMES)) if (values[name] !== null) parts.set(short, String(values[name]));
     return location.origin + location.pathname + location.search + "#" + parts;
   };
 

@@ -42,6 +42,13 @@
       this.draw();
     }
 
+    /** Put the focus on a chip; on the lane where its row is not to be seen. */
+    focus(index, i) {
+      const row = this.pool.find(({ node }) => !node.hidden && Number(node.dataset.p) === index);
+      const chip = row && index < this.view.cursor && row.cells[i];
+      (chip ? chip.node : this.node).focus({ preventScroll: true });
+    }
+
     _click(target) {
       const pass = rowOf(target);
       if (pass === null) return;
@@ -185,7 +192,6 @@
       if (i === kept - 1) name += " last";
       if (trying && i < kept && i >= pass.accepted) name += wrong ? " more wrong" : " more";
       if (trying && i >= kept && i < pass.accepted) name += " less";
-      if (guess.text === "") name += " unfinished";
       if (drafted && i < pass.accepted && drafted.token_id !== guess.token_id) name += " mismatch";
       if (pinned) name += " pinned";
       setClass(this.node, name);

@@ -72,9 +72,7 @@
       const { prompt, values } = S.readLink();
       this.compose.take(values);
       if (prompt) this.compose.text.value = prompt;
-      gradio.server.status(null).then((status) => {
-        if (status.block_size && values.block_size === undefined) this.compose.block.set(Math.min(16, status.block_size));
-      });
+      S.followModel(gradio, (status) => this.compose.suit(status.block_size));
       this._say("Choose a prompt, and the three start.");
       if (!prompt) gradio.server.race_example(null).then((texts) => this._showRecording(texts));
     }
@@ -127,10 +125,11 @@
       } else if (message.kind === "end") {
         lane.record.tail = message.tail;
         lane.record.company = message.company;
-        setText(lane.state, "Recorded");
+        setText(lane.state, message.tail.finish_reason === "cancelled" ? "Stopped" : "Recorded");
         if (message.last) this._finish();
       } else if (message.kind === "failed") {
         this.compose.setBusy(false);
+        this._giveUp();
         this._say(message.message, true);
       }
     }
@@ -139,10 +138,18 @@
       // A lane that is stopped in its last pass is complete all the same: then those that never began tell.
       const stopped = this.lanes.some(({ record }) => !record || !record.tail || record.tail.finish_reason === "cancelled");
       this.compose.setBusy(false);
-      if (stopped) return this._say("Stopped. Start again to see all three.");
+      if (stopped) {
+        this._giveUp();
+        return this._say("Stopped. Start again to see all three.");
+      }
       this._compare();
       this._say(this._result());
       this._replay();
+    }
+
+    /** Nothing more comes: lanes without an end say how far they got. */
+    _giveUp() {
+      for (const { record, state } of this.lanes) if (!record || !record.tail) setText(state, record ? "Stopped" : "Not decoded");
     }
 
     /** All three are there: mark where the answers part, and offer the replay. */

@@ -15,7 +15,7 @@
     const rgb = RGB[k].map((v, c) => Math.round(v + (at - k) * (RGB[k + 1][c] - v)));
     const l = luminance(rgb);
     const onWhite = 1.05 / (l + 0.05), onDark = (l + 0.05) / (luminance(DARK) + 0.05);
-    return { color: `rgb(${rgb.join(" ")})`, ink: onWhite > onDark ? "#fff" : "#000", contrast: Math.max(onWhite, onDark) };
+    return { color: `rgb(${rgb.join(" ")})`, ink: onWhite > onDark ? "#fff" : "#000" };
   });
 
   /** Colour and ink for a confidence from 0 to 1. */

@@ -30,7 +30,9 @@
       this.banner = el("p", { class: "banner", role: "status" });
       this.explain = el("p", { class: "explain" });
       this.stats = Object.fromEntries(["passes", "tokens", "tokens a pass", "time"].map((name) => [name, el("b", { text: "0" })]));
-      this.compare = el("div", { class: "compare", hidden: true });
+      this.compared = el("span");
+      this.swap = button("Show the old run", "Show the old run", () => this._swap());
+      this.compare = el("div", { class: "compare", hidden: true }, this.compared, this.swap);
       this.conversation = el("div", { class: "conversation", tabindex: "0", role: "log", "aria-label": "Conversation", "aria-live": "off" });
       this.say = el("div", { class: "unseen", "aria-live": "polite" });
       this.model = el("span", { class: "model" });
@@ -43,7 +45,7 @@
       if (this.gradio) left.appendChild(this._composer());
       const lane = el("div", { class: "lane" });
       this.passes.mount(lane);
-      this.card = new S.Card(lane, () => this._unpin());
+      this.card = new S.Card(lane, (pass, i, focused) => this._unpin(pass, i, focused));
       const right = el("section", { class: "right", "aria-label": "Stage" },
         el("div", { class: "head" }, el("div", { class: "state" }, this.badge, this.banner), stats),
         this.explain, this.whatIf.node, this.compare, lane, this.cache.node, this.timeline.node, this._keepers());
@@ -82,7 +84,7 @@
       this.whatIf.say(record, null);
       setText(this.explain, explanation(record));
       this.passes.update({ record, verdict: null, pinned: null, lit: null });
-      this.answer.update({ record, verdict: null, lit: null });
+      this.answer.update({ record, verdict: null, lit: null, partsAt: -1 });
       this.cache.update({ record });
       this.timeline.load(record, { live, at });
       this._drawConversation();
@@ -121,21 +123,24 @@
     _pin(pass, i) {
       const pinned = this.card.pinned;
       if (pinned && pinned[0] === pass && pinned[1] === i) return this.card.close();
-      this.card.show(this.record, pass, i, this.verdict && this.verdict.tau);
+      this.card.show(this.record, pass, i, this.verdict);
+      this.card.node.focus({ preventScroll: true });
       this.passes.update({ pinned: [pass, i] });
     }
 
-    _unpin() {
+    _unpin(pass, i, focused) {
       this.passes.update({ pinned: null });
+      if (focused) this.passes.focus(pass, i);
     }
 
     _judge(tau) {
       const record = this.record;
-      if (!record || !record.judged || !record.passes.length) return;
+      if (!record || !record.judged) return;
       this.verdict = Math.abs(tau - record.head.config.threshold) < 1e-9 ? null : record.rejudge(tau);
       this.passes.update({ verdict: this.verdict });
       this.answer.update({ verdict: this.verdict, ghost: false });
       this.whatIf.say(record, this.verdict);
+      if (this.card.pinned) this.card.show(record, ...this.card.pinned, this.verdict);
     }
 
     /** The slider rests: decode the shown prompt for real, and keep the old run to compare. */
@@ -173,15 +178,17 @@
       if (!kept || !live) return;
       const line = (record) => `τ = ${S.short(record.head.config.threshold)}: ${S.plural(record.passes.length, "pass")}, ${record.tokensPerPass.toFixed(2)} tokens a pass, ${S.seconds(record.seconds)}`;
       const parts = live.partsFrom(kept);
-      const shown = this.record === kept;
-      this.compare.replaceChildren(
-        el("span", { text: `Before, ${line(kept)}. Now, ${line(live)}. ` + (parts < 0 ? "The answers agree." : `The answers part at token ${parts + 1}.`) }),
-        button(shown ? "Show the new run" : "Show the old run", shown ? "Show the new run" : "Show the old run", () => {
-          this.show(shown ? live : kept);
-          this._drawCompare();
-        }));
+      const other = this.record === kept ? "Show the new run" : "Show the old run";
+      setText(this.compared, `Before, ${line(kept)}. Now, ${line(live)}. ` + (parts < 0 ? "The answers agree." : `The answers part at token ${parts + 1}.`));
+      setText(this.swap, other);
+      this.swap.setAttribute("aria-label", other);
       this.answer.update({ partsAt: parts });
       this.answer._clear();
+    }
+
+    _swap() {
+      this.show(this.record === this.kept ? this.live : this.kept);
+      this._drawCompare();
     }
 
     // -- running ------------------------------------------------------------------------------------------------------
@@ -190,11 +197,10 @@
     connect() {
       this.wire = new S.Wire(this.gradio, (message) => this._told(message));
       const { prompt, values } = S.readLink();
-      this.linked = values;
       this.compose.take(values);
       if (values.threshold !== undefined) this.whatIf.set(values.threshold);
       if (prompt) this.compose.text.value = prompt;
-      this._poll();
+      S.followModel(this.gradio, (status) => this._modelIs(status));
       this.gradio.server.examples(null).then((texts) => {
         if (this.record || this.status === "waiting" || !texts.length) return;
         const record = S.Record.from(JSON.parse(texts[0]), "example");
@@ -205,14 +211,12 @@
       });
     }
 
-    async _poll() {
-      const status = await this.gradio.server.status(null).catch(() => ({ state: "loading" }));
+    _modelIs(status) {
       this.model.dataset.state = status.state;
       setText(this.model, { loading: "The model is loading …", failed: "No model", ready: `${shortName(status.model)} · ${status.device}` }[status.state]);
       this.model.title = status.message || status.model || "";
       if (status.state === "failed") this._setStatus("failed", { message: status.message });
-      if (status.state === "loading") setTimeout(() => this._poll(), 1000);
-      if (status.state === "ready" && status.block_size && this.linked.block_size === undefined) this.compose.block.set(Math.min(16, status.block_size));
+      this.compose.suit(status.block_size);
     }
 
     _send() {
@@ -259,22 +263,39 @@
       }
       if (message.kind === "passes") {
         for (const pass of message.passes) this.live.add(pass);
-        if (this.record === this.live) this.timeline.grown(true);
-        if (this.live.passes.length === message.passes.length) this.whatIf.say(this.live, null);
+        this._grown(true);
       }
       if (message.kind === "end") {
         this.live.tail = message.tail;
         this.turns.push({ role: "assistant", content: message.tail.text });
-        if (this.record === this.live) this.timeline.grown(false);
-        if (this.record === this.live && !this.verdict) this.whatIf.say(this.live, null);
+        this._grown(false);
         this._setStatus(message.tail.finish_reason === "cancelled" ? "stopped" : "done", { reason: message.tail.finish_reason });
         setText(this.say, `${S.plural(this.live.tokens, "token")} in ${S.plural(this.live.passes.length, "pass")}.`);
         this._drawCompare();
       }
       if (message.kind === "failed") {
-        if (this.record === this.live) this.timeline.grown(false); // it may have broken midway
+        this._grown(false); // it may have broken midway
+        this._putBack();
+        if (this.record !== this.live) this.show(this.live);
         this._setStatus("failed", message);
       }
+    }
+
+    /** The run has grown or ended. A τ that is being tried judges what is new too, before rows are drawn by it. */
+    _grown(live) {
+      if (this.record !== this.live) return;
+      if (this.verdict) this._judge(this.whatIf.tau);
+      else this.whatIf.say(this.live, null);
+      this.timeline.grown(live);
+    }
+
+    /** Where decoding again came to nothing, the answer from before stays the answer. */
+    _putBack() {
+      const { kept, turns } = this;
+      this.kept = null;
+      if (!kept || turns[turns.length - 1].role !== "user") return;
+      turns.push({ role: "assistant", content: kept.tail.text });
+      this.live = kept;
     }
 
     _clear() {
@@ -308,7 +329,7 @@
       try {
         const record = await S.loadTrace(file, (text) => this.gradio.server.check_trace(text));
         this.wire.leave();
-        this.kept = null;
+        this._putBack();
         this.compare.hidden = true;
         this.show(record);
         this._setStatus("file", { model: record.head.model });
@@ -335,7 +356,7 @@
     _key(event) {
       if (this.node.offsetParent === null || event.defaultPrevented) return;
       const target = event.target instanceof Element ? event.target : document.body;
-      if (target.closest("input, textarea, select, .conversation, .card")) return; // they have keys of their own
+      if (target.closest("input, textarea, select, .conversation")) return; // they have keys of their own
       if (target !== document.body && !this.node.contains(target)) return;
       if (event.key === " " && target.closest("button")) return;
       if (event.key === "Escape") return this.card.close();

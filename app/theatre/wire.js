@@ -76,5 +76,12 @@
     }
   }
 
+  /** Tell how the model is doing: each second while it loads, once it is there or has failed for the last time. */
+  S.followModel = async function (gradio, tell) {
+    const status = await gradio.server.status(null).catch(() => ({ state: "loading" }));
+    tell(status);
+    if (status.state === "loading") setTimeout(() => S.followModel(gradio, tell), 1000);
+  };
+
   S.Wire = Wire;
 })(globalThis.SDLM);

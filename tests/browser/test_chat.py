@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from tests.app.synthetic import make_trace
 
 if TYPE_CHECKING:
     from tests.browser.conftest import Visitor
@@ -172,8 +175,59 @@ def test_moving_tau_is_judged_here_and_then_decoded(visitor: Visitor, address: s
     assert visitor.stage("s.record.head.config.threshold") == 0.7
     assert len(visitor.requests) > asked
     assert f"{old} pass" in visitor.text("#stage .compare")
-    visitor.page.click("#stage .compare button")
+    swap = visitor.page.locator("#stage .compare button")
+    swap.focus()
+    swap.press("Enter")
     assert visitor.stage("s.record.passes.length") == old
+    assert visitor.page.evaluate("document.activeElement.textContent") == "Show the new run"
+    swap.press("Enter")
+    assert visitor.stage("s.record.head.config.threshold") == 0.7
+    visitor.stage("s.answer.update({ partsAt: 1 })")  # wherever these two part
+    visitor.settle()
+    assert visitor.page.locator("#stage .answer .parts").count() == 1
+    file = {"name": "trace.json", "mimeType": "application/json", "buffer": make_trace().to_json().encode()}
+    visitor.page.set_input_files("#stage input[type=file]", file)
+    visitor.wait("file")
+    visitor.settle()
+    assert visitor.page.locator("#stage .answer .parts").count() == 0  # it parts from nothing
+
+
+def test_tau_moved_while_it_decodes_judges_what_comes(visitor: Visitor, address: str) -> None:
+    visitor.open(address)
+    visitor.ask("Count slowly", tau=0.9, tokens=400, wait=False)
+    visitor.page.wait_for_function("document.querySelectorAll('#stage .row:not([hidden])').length > 2")
+    visitor.stage("s.whatIf.on.rest = () => {}")  # the slider goes on moving, so nothing is decoded again
+    visitor.page.locator("#stage input.tau").fill("0.5")
+    judged = visitor.stage("s.verdict.kept.length")
+    find = "document.querySelector('#stage .sdlm').parentNode.stage"
+    visitor.page.wait_for_function(f"{find}.record.passes.length > {judged + 3}")
+    visitor.settle()
+    assert visitor.stage("s.verdict.kept.length === s.record.passes.length && s.verdict.tau === 0.5")
+    counts = visitor.page.locator("#stage .row:not([hidden]) .count").all_text_contents()
+    assert all(re.fullmatch(r"\+[1-8]", count) for count in counts), counts
+    visitor.page.click("#stage .go")
+    visitor.wait("stopped")
+    written = visitor.stage("s.record.passes.flatMap((p) => p.candidates.slice(0, p.accepted)).map((c) => c.text)")
+    assert visitor.text("#stage .answer") == "".join(written)
+
+
+def test_decoding_again_that_fails_leaves_the_answer(visitor: Visitor, address: str) -> None:
+    visitor.open(address)
+    visitor.ask("Why is the sky blue?", tau=0.9, tokens=16)
+    answer, key = visitor.stage("[s.turns[1].content, s.record.key]")
+    visitor.stage("(s.real = s.gradio.send, s.gradio.send = () => {})")  # what the server says is said here
+    broken = "s._told({ kind: 'failed', message: 'It broke.' })"
+    begun = "s._told({ kind: 'start', head: s.kept.head }), s._told({ kind: 'passes', passes: [s.kept.passes[0]] })"
+    for tau, said in (("0.5", broken), ("0.4", f"({begun}, {broken})")):  # before it begins, and midway
+        visitor.page.locator("#stage input.tau").fill(tau)
+        visitor.wait("waiting")
+        visitor.stage(said)
+        assert visitor.stage("[s.status, s.record.key, s.live.key]") == ["failed", key, key]
+        assert visitor.stage("s.turns.map((t) => t.content)") == ["Why is the sky blue?", answer]
+        assert visitor.page.locator("#stage .turn").count() == 2
+    visitor.stage("(s.wire.leave(), s.gradio.send = s.real)")
+    visitor.ask("And why is it red?", tokens=8)
+    assert visitor.stage("s.turns.map((t) => t.role)") == ["user", "assistant"] * 2
 
 
 def test_tau_moved_just_before_a_question_asks_for_nothing(visitor: Visitor, address: str) -> None:
@@ -210,6 +264,26 @@ def test_a_link_carries_prompt_and_settings_and_starts_nothing(visitor: Visitor,
     assert values["algorithm"] == "prob_conf"
     assert 1 <= values["block_size"] <= 16
     assert 0 <= values["threshold"] <= 1
+
+
+def test_a_phone_shows_every_tab_whole(browser: Any, address: str) -> None:
+    from tests.browser.conftest import Visitor
+
+    visitor = Visitor(browser, viewport={"width": 390, "height": 844}).open(address)
+    wide = """() => Math.max(...["html", "body", ".gradio-container", ".gradio-container > .main", "[role=tabpanel]"]
+        .flatMap((name) => [...document.querySelectorAll(name)]).map((n) => n.scrollWidth))"""
+    edges = "(name) => (({ left, right }) => [left, right])(document.querySelector(name).getBoundingClientRect())"
+    for tab, part in (("Watch", "#stage .columns"), ("Race", "#race .racers"), ("Trade-off lab", None)):
+        visitor.page.click(f"button[role=tab]:has-text('{tab}')")
+        if part:
+            visitor.page.wait_for_selector(part)
+            left, right = visitor.page.evaluate(edges, part)
+            assert left <= 12, tab
+            assert right >= 378, tab
+        visitor.settle()
+        assert visitor.page.evaluate(wide) <= 390, tab
+    visitor.context.close()
+    assert visitor.wrong == []
 
 
 def test_bytes_on_the_wire(visitor: Visitor, address: str) -> None:

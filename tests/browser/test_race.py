@@ -81,8 +81,59 @@ def test_a_stop_in_a_lanes_last_pass_is_a_stop(visitor: Visitor, address: str) -
     )
     assert reason != "cancelled"
     assert "Stopped" in visitor.text("#race .banner")
+    states = page.locator("#race .lane-state").all_text_contents()
+    assert states == ["Recorded", "Not decoded", "Not decoded"]
     assert visitor.text("#race .go") == "Start the race"
     assert page.is_disabled("#race .timeline button")
+
+
+def test_lanes_say_how_far_a_race_got(visitor: Visitor, address: str) -> None:
+    visitor.open(address)
+    page = visitor.page
+    page.click("button[role=tab]:has-text('Race')")
+    page.wait_for_selector("#race .timeline button:not([disabled])")
+    ends = page.evaluate(
+        """() => {
+          const race = document.querySelector('#race .sdlm').parentNode.race;
+          const { head, passes, tail } = race.lanes[0].record;
+          race.gradio.send = () => {}; // what the server says is said here
+          const end = (finish_reason) =>
+            ({ kind: "end", tail: { ...tail, finish_reason }, last: finish_reason === "cancelled" });
+          const broken = { kind: "failed", message: "It broke." };
+          return [[broken], [end("eos"), broken], [end("cancelled")]].map((messages) => {
+            race.compose.text.value = "Why is the sky blue?";
+            race._start();
+            race._told({ kind: "start", lane: 0, head });
+            race._told({ kind: "passes", lane: 0, passes });
+            for (const message of messages) race._told({ lane: 0, ...message });
+            return race.lanes.map((lane) => lane.state.textContent);
+          });
+        }"""
+    )
+    assert ends == [[state, "Not decoded", "Not decoded"] for state in ("Stopped", "Recorded", "Stopped")]
+
+
+def test_a_page_opened_while_the_model_loads_takes_its_d(visitor: Visitor, address: str) -> None:
+    visitor.open(address)
+    asked = visitor.page.evaluate(
+        """async () => {
+          const told = [{ state: "loading" }, { state: "ready", block_size: 4 }];
+          const server = { status: async () => told.length > 1 ? told.shift() : told[0], race_example: async () => [] };
+          const mount = () => SDLM.mountRace(document.createElement("div"), { props: {}, watch: () => {}, server });
+          const race = mount();
+          const before = race.compose.values().block_size;
+          await new Promise((done) => setTimeout(done, 1300));
+          const after = race.compose.values().block_size;
+          told.unshift({ state: "loading" });
+          const chosen = mount();
+          const range = chosen.compose.block.node.querySelector("input");
+          range.value = 6;
+          range.dispatchEvent(new Event("input"));
+          await new Promise((done) => setTimeout(done, 1300));
+          return [before, after, chosen.compose.values().block_size];
+        }"""
+    )
+    assert asked == [None, 4, 6]  # null: the server takes the model's own
 
 
 def test_seconds_are_not_compared_where_others_took_part(visitors: tuple[Visitor, Visitor], address: str) -> None:

@@ -96,6 +96,46 @@ def test_the_card_tells_what_became_of_a_guess(replay: Visitor) -> None:
     assert "guess 1 of 8" in replay.text(".card")
 
 
+def test_the_card_tells_the_tau_that_is_tried_from_the_recorded_one(replay: Visitor) -> None:
+    p = next(p for p in make_trace().passes if p.accepted < 7 and p.candidates[p.accepted].confidence > 0.2)
+    replay.stage("s.timeline.seek(v)", p.index + 1)
+    replay.page.click(f".row[data-p='{p.index}'] .chip[data-i='{p.accepted}']")
+    recorded = replay.text(".card")
+    assert "In the recorded run" not in recorded
+    slider = replay.page.locator("input.tau")
+    slider.fill("0.2")
+    card = replay.text(".card .verdict")
+    assert card.startswith("τ = .20 would keep it. In the recorded run (τ = .60) it was discarded:")
+    assert "(τ = .20)" in replay.text(".card dl")
+    slider.fill("0.95")
+    assert replay.text(".card .verdict").startswith("τ = .95 would discard it.")
+    slider.fill("0.6")
+    assert replay.text(".card") == recorded
+    assert replay.page.evaluate("document.activeElement.className") == "tau"  # what is rewritten takes no focus
+
+
+def test_the_card_takes_the_focus_and_gives_it_back(replay: Visitor) -> None:
+    focused = "() => [document.activeElement.className.split(' ')[0], document.activeElement.dataset.i ?? null]"
+    chip = replay.page.locator(".row.current .chip").nth(2)
+    chip.focus()
+    chip.press("Enter")
+    assert replay.page.evaluate(focused) == ["card", None]
+    replay.page.keyboard.press("Escape")
+    assert replay.page.evaluate(focused) == ["chip", "2"]
+    chip.press("Enter")
+    replay.page.click(".card .close")
+    assert replay.page.evaluate(focused) == ["chip", "2"]
+    chip.click()
+    replay.page.locator("input.tau").focus()
+    replay.stage("s.card.close()")
+    assert replay.page.evaluate(focused) == ["tau", None]  # only a focus that would be lost is moved
+    chip.click()
+    before = replay.stage("s.timeline.cursor")
+    replay.page.keyboard.press("ArrowLeft")  # the card's pass is gone, and with it the card
+    assert replay.stage("s.timeline.cursor") == before - 1
+    assert replay.page.evaluate(focused) == ["passes", None]
+
+
 def test_what_if_without_a_request(replay: Visitor) -> None:
     asked = len(replay.requests)
     slider = replay.page.locator("input.tau")
@@ -168,8 +208,20 @@ def test_chips_show_the_unseen(visitor: Visitor, tmp_path: Path) -> None:
     assert shown == ["·a", "⏎⏎", "⇥", "⟨200B⟩", "◌", "👨\u200d👩\u200d👧", "⟨202E⟩"]
 
 
-def test_inks_are_readable_on_every_shade(replay: Visitor) -> None:
-    assert replay.page.evaluate("Math.min(...SDLM.shades.map((s) => s.contrast))") >= 4.5
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_is_drawn_stands_out(browser: Any, tmp_path: Path, scheme: str) -> None:
+    """Contrasts of the real elements' computed styles: 4.5 for text, 3 for what shows a value."""
+    from tests.browser.conftest import Visitor
+
+    visitor = Visitor(browser, color_scheme=scheme)
+    visitor.replay(make_trace(texts=[" a", "", " b", " c", "\n", " d"] * 4), tmp_path)
+    visitor.stage("s.timeline.seek(2)")
+    assert visitor.text(".ghost")
+    found = visitor.page.evaluate(CONTRASTS)
+    visitor.context.close()
+    assert {name: least for name, least in found["text"].items() if least < 4.5} == {}
+    assert {name: least for name, least in found["edges"].items() if least < 3} == {}
+    assert found["text"].keys() == {".chip.kept *", ".chip.why *", ".chip.rest *", ".ghost", ".words", ".t", "shades"}
 
 
 def test_a_page_that_slept_asks_for_what_it_missed(replay: Visitor) -> None:
@@ -219,6 +271,47 @@ def test_nothing_overflows(browser: Any, tmp_path: Path, width: int, scheme: str
     visitor.context.close()
     assert visitor.wrong == []
 
+
+# Colours as they are mixed on the screen: painted one over the other on a canvas, the page's first.
+CONTRASTS = """
+() => {
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = 1;
+  const brush = canvas.getContext("2d", { willReadFrequently: true });
+  const paint = (color, opacity) => {
+    brush.globalAlpha = opacity;
+    brush.fillStyle = color;
+    brush.fillRect(0, 0, 1, 1);
+    const [r, g, b] = [...brush.getImageData(0, 0, 1, 1).data].map((v) => v / 255)
+      .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const contrast = (node, ...colors) => {
+    const up = [];
+    for (let n = node; n; n = n.parentElement) up.unshift(getComputedStyle(n));
+    let below = paint("white", 1), opacity = 1;
+    for (const style of up) below = paint(style.backgroundColor, (opacity *= Number(style.opacity)));
+    const above = colors.map((color) => paint(color, opacity)).pop();
+    return (Math.max(above, below) + 0.05) / (Math.min(above, below) + 0.05);
+  };
+  const text = {}, edges = {};
+  const note = (where, name, value) => (where[name] = Math.min(where[name] ?? 21, value));
+  for (const name of [".chip.kept *", ".chip.why *", ".chip.rest *", ".ghost", ".words", ".t"])
+    for (const node of document.querySelectorAll(name))
+      if (node.offsetParent && node.textContent) note(text, name, contrast(node, getComputedStyle(node).color));
+  const edgeOf = (node) => getComputedStyle(node).boxShadow.match(/^[a-z]+[(][^)]*[)]/)[0];
+  const chip = document.querySelector(".row:not([hidden]) .chip.kept"), token = document.querySelector(".t");
+  const bar = [...document.querySelectorAll(".chip.rest .bar i")].find((n) => n.offsetParent);
+  for (const { color, ink } of SDLM.shades) {
+    for (const node of [chip, token]) node.style.setProperty("--shade", color);
+    chip.style.setProperty("--ink-on", ink);
+    note(text, "shades", contrast(chip, getComputedStyle(chip).color));
+    note(edges, "underline", contrast(token.parentNode, edgeOf(token)));
+    note(edges, "bar", contrast(bar.parentNode, color, edgeOf(bar)));
+  }
+  return { text, edges };
+}
+"""
 
 SCRUB = """
 () => new Promise((done) => {
