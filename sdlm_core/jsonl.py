@@ -17,17 +17,17 @@ def read_lines(path: Path) -> list[str]:
 
 def read_records(path: Path) -> list[dict[str, Any]]:
     """The objects that an earlier run wrote, none where there is no file. A last line that was not finished is removed
-    from the file. SDLMError where a line holds anything else."""
+    from the file. SDLMError where it holds anything else: such a file is left alone."""
     if not path.exists():
         return []
     data = path.read_bytes()
     whole = data[: data.rfind(b"\n") + 1]
-    if len(whole) < len(data):
-        os.truncate(path, len(whole))
     try:
         records = [json.loads(line) for line in whole.split(b"\n")[:-1]]
     except ValueError:  # UnicodeDecodeError is one
         records = [None]
-    if not all(isinstance(record, dict) for record in records):
+    if (data and not whole) or not all(isinstance(record, dict) for record in records):
         raise SDLMError(f"{str(path)!r} was not written by this command. Give another --output, or remove it.")
+    if len(whole) < len(data):
+        os.truncate(path, len(whole))
     return records

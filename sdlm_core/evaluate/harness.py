@@ -7,6 +7,7 @@ Imported only by the command that needs it: lm-eval is no dependency of anything
 from __future__ import annotations
 
 import logging
+import random
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,6 +23,7 @@ from sdlm_core.decoding import Run, advance
 from sdlm_core.errors import SDLMError
 from sdlm_core.evaluate.likelihood import log_likelihoods
 from sdlm_core.language_model import LanguageModel
+from sdlm_core.text import AnswerText
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +58,7 @@ class HarnessLM(TemplateLM):  # type: ignore[misc]
         while waiting or active:
             while waiting and len(active) < self.batch:
                 number, request = waiting.popleft()
-                run, until = self._start(pool, *request.args)
+                run, until = self._start(pool, number, *request.args)
                 active.append((number, run, until))
             advance([run for _, run, _ in active])
             still = []
@@ -68,7 +70,7 @@ class HarnessLM(TemplateLM):  # type: ignore[misc]
                 run.leave()
                 answers[number] = run.text[:end]
                 name = str(requests[number].task_name)
-                self.tokens[name] += len(run.token_ids)
+                self.tokens[name] += tokens_until(self.lm, run.token_ids, until)
                 self.passes[name] += len(run.passes)
                 self.cache_hook.add_partial("generate_until", requests[number].args, answers[number])
             active = still
@@ -77,14 +79,16 @@ class HarnessLM(TemplateLM):  # type: ignore[misc]
                 log.info("%d of %d answers", len(answers), len(requests))
         return [answers[number] for number in range(len(requests))]
 
-    def _start(self, pool: CachePool, context: str, options: dict[str, Any]) -> tuple[Run, list[str]]:
-        """A run for one request, and the texts that end it. An answer gets the room that its prompt leaves;
-        a prompt that leaves hardly any loses its beginning."""
+    def _start(self, pool: CachePool, number: int, context: str, options: dict[str, Any]) -> tuple[Run, list[str]]:
+        """A run for a request, and the texts that end it. An answer gets the room that its prompt leaves; a prompt that
+        leaves hardly any loses its beginning. Requests sample apart, for a task may ask the same question many times.
+        """
         until = options.get("until") or []
         until = [until] if isinstance(until, str) else list(until)
         limit = next((options[k] for k in ("max_gen_toks", "max_new_tokens", "max_tokens") if options.get(k)), None)
         limit = int(limit or self.config.max_new_tokens)
-        config = replace(self.config, max_new_tokens=limit)
+        seed = random.Random(f"{self.config.seed}/{number}").getrandbits(32)
+        config = replace(self.config, max_new_tokens=limit, seed=seed)
         if options.get("do_sample", float(options.get("temperature") or 0) > 0):
             config = replace(
                 config,
@@ -199,6 +203,16 @@ class HarnessLM(TemplateLM):  # type: ignore[misc]
     def barrier(self) -> None:
         if self.distributed is not None:
             self.distributed.wait_for_everyone()
+
+
+def tokens_until(lm: LanguageModel, token_ids: Sequence[int], until: Sequence[str]) -> int:
+    """How many tokens the answer has up to the one that completes a stop sequence; a block may have brought more."""
+    text = AnswerText(lm)
+    for n, token_id in enumerate(token_ids, start=1):
+        text.extend([token_id])
+        if first_stop(text.text, until) is not None:
+            return n
+    return len(token_ids)
 
 
 def first_stop(text: str, until: Sequence[str]) -> int | None:

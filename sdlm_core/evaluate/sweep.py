@@ -118,14 +118,21 @@ def run_sweep(
     """Decode what `answers` does not hold yet; returns the records of all finished units, in order.
 
     base: another model whose log-likelihood of the same answers is noted too. minutes: stop after the unit in which
-    they are over. Raises SDLMError where `answers` belongs to another sweep.
+    they are over. Raises SDLMError where `answers` belongs to another sweep, or `base` has other tokens.
     """
+    if base is not None:
+        known = lm.tokenizer.get_vocab()
+        if any(known.get(token) != i for token, i in base.tokenizer.get_vocab().items()):
+            raise SDLMError(
+                f"The base {base.name!r} has another tokenizer than {lm.name!r}, so it cannot read its answers."
+            )
     header = {
         "format": FORMAT,
         "version": VERSION,
         "model": lm.name,
         "fingerprint": fingerprint,
         "base": base.name if base else None,
+        "device": lm.description,
         "plan": plan.to_dict(),
     }
     with _sole_writer(answers):

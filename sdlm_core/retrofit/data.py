@@ -147,9 +147,13 @@ def load_sources(path: str | Path, held_out: float) -> list[Source]:
 def _load_source(path: Path, weight: float, group: str, held_out: float, self_distilled: bool) -> Source:
     if not path.is_file():
         raise SDLMError(f"There is no data file at {path}.")
+    try:
+        lines = read_lines(path)
+    except UnicodeDecodeError:
+        raise SDLMError(f"{path} is not text in UTF-8.") from None
     records: list[str] = []
     kept_apart: list[str] = []
-    for number, line in enumerate(read_lines(path), start=1):
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:

@@ -31,7 +31,7 @@ def test_a_line_cut_anywhere_is_taken_off_the_file(tmp_path: Path) -> None:
     assert read_records(tmp_path / "none.jsonl") == []
 
 
-@pytest.mark.parametrize("content", [b"no json\n", b"[1]\n", b'{"a": 1}\n\xff\n', b"\n"])
+@pytest.mark.parametrize("content", [b"no json\n", b"[1]\n", b'{"a": 1}\n\xff\n', b"\n", b'{"a": 1}', b"hello\nworld"])
 def test_another_file_is_left_alone(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(content)

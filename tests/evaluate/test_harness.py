@@ -17,7 +17,7 @@ from sdlm_core.__main__ import main
 
 pytest.importorskip("lm_eval")
 from sdlm_core.evaluate import harness_cli
-from sdlm_core.evaluate.harness import HarnessLM, first_stop
+from sdlm_core.evaluate.harness import HarnessLM, first_stop, tokens_until
 from sdlm_core.evaluate.likelihood import log_likelihoods
 
 SURE = {"initializer_range": 0.5, "seed": 1}
@@ -84,6 +84,24 @@ def test_generation_is_the_decoders_own_cut_at_the_stop(load: Callable[..., sdlm
     assert cut == [expected[0][: expected[0].find(stop)]]
     assert first_stop("abcabc", ["ca", "bc", ""]) == 1
     assert first_stop("abc", ["x"]) is None
+
+
+def test_tokens_beyond_a_stop_are_not_counted(load: Callable[..., sdlm_core.LanguageModel]) -> None:
+    lm = load(**SURE)
+    ids = lm.tokenizer("the cat sat on the mat")["input_ids"]
+    n = next(n for n in range(1, len(ids)) if "on" in lm.decode(ids[:n]))
+    assert tokens_until(lm, ids, ["xyz", "on"]) == n < len(ids)
+    assert tokens_until(lm, ids, []) == len(ids)
+
+
+def test_a_question_asked_twice_is_sampled_twice(load: Callable[..., sdlm_core.LanguageModel]) -> None:
+    def answers() -> list[str]:
+        model = HarnessLM(load(**SURE), DecodeConfig(threshold=1.0, max_new_tokens=12), batch=2)
+        asked = [request("t", "the cat", {"until": [], "do_sample": True, "temperature": 2.0}) for _ in range(3)]
+        return model.generate_until(asked, disable_tqdm=True)
+
+    assert len(set(answers())) == 3
+    assert answers() == answers()
 
 
 def test_a_task_that_allows_long_answers_keeps_its_prompts(load: Callable[..., sdlm_core.LanguageModel]) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -94,6 +96,11 @@ def test_a_killed_sweep_continues_and_equals_an_uninterrupted_one(
     other = sweep.Plan(plan.sets, plan.cells, plan.batch, temperature=0.5)
     with pytest.raises(SDLMError, match="temperature"):
         sweep.run_sweep(lm, other, killed)
+    with pytest.raises(SDLMError, match="device"):
+        sweep.run_sweep(replace(lm, description="CPU, nf4"), plan, killed)
+    stranger = replace(lm, name="stranger", tokenizer=SimpleNamespace(get_vocab=lambda: {"the": 7}))
+    with pytest.raises(SDLMError, match="'stranger' has another tokenizer"):
+        sweep.run_sweep(lm, plan, tmp_path / "read.jsonl", base=stranger)
     with FileLock(tmp_path / "killed.lock"), pytest.raises(SDLMError, match="Another sweep"):
         sweep.run_sweep(lm, plan, killed)
     (tmp_path / "other.jsonl").write_text('{"format": "notes"}\n')

@@ -85,13 +85,14 @@ def test_weights_are_shares_of_rows(tmp_path: Path) -> None:
     [
         ("a.jsonl", '{"text": "no conversation"}\n', "line 1"),
         ("a.jsonl", "", "no conversation to train on"),
+        ("a.jsonl", "caf\xe9", "not text in UTF-8"),
         ("a.json", '{"files": []}', "no meta file"),
         ("a.json", '{"sources": [{"path": "gone.jsonl"}]}', "no data file"),
         ("a.json", '{"sources": []}', "at least one source"),
     ],
 )
 def test_mistakes_are_explained(tmp_path: Path, name: str, text: str, says: str) -> None:
-    (tmp_path / name).write_text(text)
+    (tmp_path / name).write_text(text, encoding="latin-1")
     with pytest.raises(SDLMError, match=says):
         load_sources(tmp_path / name, held_out=0.0)
 
