@@ -88,10 +88,9 @@ def save_checkpoint(
     folder: Path,
     trained: dict[str, nn.Parameter],
     optimizer: torch.optim.Optimizer,
-    mixture: dict[str, list[int]],
-    progress: dict[str, Any],
+    state: dict[str, Any],
 ) -> None:
-    """Float32 master weights, AdamW's moments and where the data and the clock stand."""
+    """Float32 master weights, AdamW's moments and `state`: where the data and the clock stand, and the settings."""
     tensors: dict[str, Tensor] = {}
     for name, parameter in trained.items():
         tensors[f"weight/{name}"] = parameter.detach().contiguous().clone()
@@ -100,14 +99,13 @@ def save_checkpoint(
 
     def write(into: Path) -> None:
         save_file(tensors, into / "state.safetensors")
-        state = {"mixture": mixture, "progress": progress}
         (into / "state.json").write_text(json.dumps(state), encoding="utf-8")
 
     replace_folder(folder / "checkpoint", write)
 
 
 def load_checkpoint(folder: Path, trained: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """Put weights and moments back and return {"mixture": ..., "progress": ...}."""
+    """Put weights and moments back and return the state that was saved."""
     if not has_checkpoint(folder):
         raise SDLMError(f"{folder} holds no checkpoint to resume from. Start without --resume.")
     source = folder / "checkpoint"

@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 
 DTYPES = ("auto", "bfloat16", "float32")
 PROJECTIONS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+LASTING = ("block_size", "causal_attn", "mask_token", "lora_alpha", "seed")  # what a run keeps when it is resumed
 BETAS = (0.9, 0.98)  # a second moment that follows the quick changes of a short run
 
 
@@ -148,13 +149,18 @@ def retrofit(config: RetrofitConfig) -> Path:
     saver = output.Saver(folder, config, model, tokenizer, mask_token_id, module.lean.lora)
     if config.resume:
         state = output.load_checkpoint(folder, trained, optimizer)
+        for name, value in state.get("settings", {}).items():
+            if getattr(config, name) != value:
+                raise SDLMError(f"{folder} was trained with {name} = {value!r}. Resume with the same.")
         mixture.restore(state["mixture"])
         progress = Progress(**state["progress"])
         module.lean.refresh()
         if accelerator.is_main_process:
             saver.rewind_log(progress.step)
-    elif output.has_checkpoint(folder):
+    elif output.has_checkpoint(folder) or any((folder / name).exists() for name in ("adapter", "model")):
         raise SDLMError(f"{folder} already holds a run. Continue it with --resume, or choose another --output.")
+    elif accelerator.is_main_process:
+        saver.rewind_log(0)  # of a run that was killed before it had anything to keep
     wrapped: Any = accelerator.prepare(module)
 
     # 4. The loop.
@@ -195,7 +201,9 @@ def retrofit(config: RetrofitConfig) -> Path:
                     progress.best = record["held_out_loss"]
                     saver.save_model()
                 if last or time.perf_counter() - saved > config.checkpoint_minutes * 60:
-                    output.save_checkpoint(folder, trained, optimizer, mixture.state, asdict(progress))
+                    settings = {name: getattr(config, name) for name in LASTING}
+                    state = {"mixture": mixture.state, "progress": asdict(progress), "settings": settings}
+                    output.save_checkpoint(folder, trained, optimizer, state)
                     saved = time.perf_counter()
     if accelerator.is_main_process and not held_out:
         saver.save_model()

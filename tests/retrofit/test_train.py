@@ -155,6 +155,22 @@ def test_resuming_after_a_kill_forgets_what_was_logged_beyond_the_checkpoint(
     assert resumed[2]["loss"] != 0.5
 
 
+def test_a_run_keeps_its_meaning_when_it_is_resumed(base: Path, data: Path, tmp_path: Path) -> None:
+    folder = retrofit(config(base, data, tmp_path / "run", steps=1))
+    for change in ({"lora_alpha": 3}, {"block_size": 2}, {"seed": 9}):
+        with pytest.raises(SDLMError, match=f"{next(iter(change))} = .* Resume with the same"):
+            retrofit(config(base, data, folder, steps=2, resume=True, **change))
+    assert log_of(retrofit(config(base, data, folder, steps=2, resume=True, learning_rate=1e-5)))[-1]["step"] == 2
+
+
+def test_a_run_that_was_killed_at_once_leaves_no_lines_behind(base: Path, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "training_log.jsonl").write_text('{"step": 1, "loss": 9.5}\n{"step": 2, "lo')
+    log = log_of(retrofit(config(base, data, tmp_path / "run", steps=2)))
+    assert [r["step"] for r in log] == [1, 2]
+    assert log[0]["loss"] != 9.5
+
+
 def test_lora_gradients_are_those_of_pefts_own_forward(base: Path, data: Path, tmp_path: Path) -> None:
     """The merged pass with hand-written gradients against autograd through PEFT's modules, on one conversation."""
     settings = config(base, data, tmp_path)
