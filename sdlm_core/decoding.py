@@ -227,7 +227,8 @@ class Run:
         """
         draft = torch.tensor([c.token_id for c in self._draft], dtype=torch.int64)
         if first.is_cuda:  # from pageable memory, the copy would wait for the pass
-            draft = draft.pin_memory().to(first.device, non_blocking=True)
+            draft = draft.pin_memory()
+        draft = draft.to(first.device, non_blocking=first.is_cuda)
         held = (first[: len(draft)] == draft).cumprod(0).sum()
         return blocks.index_select(0, held[None])[0, 1:], held + 1
 

@@ -80,7 +80,7 @@ class LanguageModel:
         SDLMError where it is empty, where a message is none, or where it leaves no room for an answer.
         """
         if isinstance(prompt, str):
-            text, messages = prompt, [{"role": "user", "content": prompt}]
+            text, messages = _whole(prompt), [{"role": "user", "content": prompt}]
             if not prompt.strip():
                 raise SDLMError("The prompt is empty. Write a question or an instruction.")
         elif len(prompt) == 0:
@@ -89,7 +89,7 @@ class LanguageModel:
             messages = [dict(m) if isinstance(m, Mapping) else {} for m in prompt]
             if not all(isinstance(m.get("role"), str) and isinstance(m.get("content"), str) for m in messages):
                 raise SDLMError('Each message needs two texts: {"role": "user", "content": "…"}.')
-            text = messages[-1]["content"]
+            text = _whole(messages[-1]["content"])
         else:
             if not all(isinstance(i, int) for i in prompt):
                 raise SDLMError(

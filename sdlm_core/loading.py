@@ -62,6 +62,12 @@ def load_model(
         raise SDLMError(f"Unknown quantization {quantization!r}. Choose {', '.join(QUANTIZATIONS)}, or leave it out.")
     model, tokenizer, source = load_transformers(name, device, dtype, quantization)
     transformer = build_transformer(model)
+    mask_token_id = find_mask_token(source.facts, tokenizer, name)
+    if mask_token_id is not None and not 0 <= mask_token_id < transformer.shape.vocabulary:
+        raise SDLMError(
+            f"The checkpoint {name!r} names {mask_token_id} as its mask token, "
+            f"but its vocabulary has {transformer.shape.vocabulary} tokens. Correct its config."
+        )
     if transformer.embedding.device.type == "cpu":
         keep_freed_memory()
     return LanguageModel(
@@ -70,7 +76,7 @@ def load_model(
         tokenizer=tokenizer,
         block_size=source.facts.get("block_size"),
         causal_attn=bool(source.facts.get("causal_attn", source.facts.get("casual_attn", False))),  # so misspelled
-        mask_token_id=find_mask_token(source.facts, tokenizer, name),
+        mask_token_id=mask_token_id,
         end_token_ids=find_end_tokens(source.weights, source.config, tokenizer),
         device=transformer.embedding.device,
         dtype=transformer.embedding.dtype,
@@ -166,7 +172,9 @@ def build_transformer(model: Any) -> Transformer:
 def _linear(module: nn.Module) -> Linear:
     if type(module) is not nn.Linear:
         return module  # bitsandbytes
-    return linear(module.weight.data, None if module.bias is None else module.bias.data)
+    weight, bias = module.weight.data, None if module.bias is None else module.bias.data
+    module.weight = None  # type: ignore[assignment]  # where `linear` lays it out anew, nobody needs it as it was
+    return linear(weight, bias)
 
 
 def _fused(modules: list[Any]) -> Linear:

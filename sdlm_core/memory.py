@@ -104,7 +104,10 @@ def check_fits(
     Arguments as for `weight_bytes`; adapter: whether one is merged in, which rules quantization out. Where the free
     memory is not known, anything fits.
     """
-    run = cache_bytes(Shape.of(config), min(RUN_ROWS, config.max_position_embeddings), dtype)
+    shape = Shape.of(config)
+    run = cache_bytes(shape, min(RUN_ROWS, config.max_position_embeddings), dtype)
+    if devices[0].type == "cpu" and dtype == torch.bfloat16 and config.tie_word_embeddings:
+        run += shape.vocabulary * shape.hidden * dtype.itemsize  # the head laid out for the processor: see linear.py
 
     def fits(free: int | None, dtype: torch.dtype, quantization: str | None) -> bool:
         return free is not None and (1 + LOAD_SHARE) * weight_bytes(config, dtype, quantization) + run <= free

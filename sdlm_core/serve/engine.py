@@ -87,9 +87,12 @@ class Ticket:
         self._inbox.put(fresh)
 
     def _end(self, error: Exception | None = None) -> None:
-        self.run.leave()
         self._deliver()
         self._inbox.end(error)
+        try:
+            self.run.leave()
+        except Exception:  # a device that no longer works; whoever waits has been told
+            log.debug("A cache could not be given back", exc_info=True)
 
 
 class Engine:

@@ -20,6 +20,7 @@ class Inbox:
     def __init__(self, on_news: Callable[[], None] | None = None) -> None:
         self.on_news = on_news
         self._told: queue.SimpleQueue[Pass | Exception | None] = queue.SimpleQueue()
+        self._emptied = False  # to the end
 
     def put(self, passes: Iterable[Pass]) -> None:
         """These came. Rings even for none."""
@@ -42,23 +43,28 @@ class Inbox:
     def take(self) -> tuple[list[Pass], bool]:
         """The passes since the last `take`, without waiting, and whether that was all. Raises what ended the run."""
         passes: list[Pass] = []
-        while True:
+        while not self._emptied:
             try:
                 told = self._told.get_nowait()
             except queue.Empty:
                 return passes, False
-            if isinstance(told, Exception):
-                if passes:  # first what came before it
-                    self._told.put(told)
-                    return passes, False
-                raise told
-            if told is None:
-                return passes, True
-            passes.append(told)
+            if isinstance(told, Exception) and passes:  # first what came before it
+                self._told.put(told)
+                self.ring()
+                return passes, False
+            if (p := self._opened(told)) is not None:
+                passes.append(p)
+        return passes, True
 
     def __iter__(self) -> Iterator[Pass]:
         """The passes as they come. Raises what ended the run."""
-        while (told := self._told.get()) is not None:
-            if isinstance(told, Exception):
-                raise told
-            yield told
+        while not self._emptied:
+            if (p := self._opened(self._told.get())) is not None:
+                yield p
+
+    def _opened(self, told: Pass | Exception | None) -> Pass | None:
+        """The pass, or None for the end. Raises what ended the run."""
+        self._emptied = not isinstance(told, Pass)
+        if isinstance(told, Exception):
+            raise told
+        return told

@@ -187,6 +187,7 @@ def test_each_loading_mistake_names_the_value_and_the_remedy(checkpoint: Checkpo
             {"name": str(copy(plain, tmp_path / "maskless", text_mask_token=None, text_mask_token_id=None))},
             ["maskless", "mask token", "text_mask_token"],
         ),
+        ({"name": str(copy(plain, tmp_path / "beyond", text_mask_token_id=9999))}, ["beyond", "9999", "vocabulary"]),
         ({"name": str(copy(plain, tmp_path / "strange", text_mask_token="<m>", text_mask_token_id=None))}, ["<m>"]),
     ]
     for arguments, words in cases:
@@ -224,7 +225,8 @@ def test_each_decoding_mistake_names_the_value_and_the_remedy(load: Callable[...
             sdlm_core.decode(model, prompt)
         for word in words:
             assert word in str(error.value)
-    assert lm.encode("broken \udcff byte")[1] == lm.encode("broken ? byte")[1]
+    for prompt in ("broken \udcff byte", [{"role": "user", "content": "broken \udcff byte"}]):
+        assert lm.encode(prompt) == lm.encode("broken ? byte")
     assert (
         sdlm_core.decode(plain, "hello", DecodeConfig(algorithm="autoregressive", max_new_tokens=2)).tokens_per_pass
         == 1

@@ -244,7 +244,40 @@ def test_take_gives_what_came_without_waiting(engine: Engine) -> None:
         news, over = ticket.take()
         passes += news
     assert tuple(passes) == ticket.trace().passes
-    assert ticket.take() == ([], False)
+    assert ticket.take() == ([], True)
+    assert list(ticket) == [], "a run that is over keeps nobody waiting"
+
+
+def test_what_came_before_an_error_is_told_first(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit = Run.commit
+
+    def breaks(run: Run, *arguments: Any) -> Any:
+        if len(run.passes) == 3:
+            raise RuntimeError("the third pass was the last")
+        return commit(run, *arguments)
+
+    monkeypatch.setattr(Run, "commit", breaks)
+    told = threading.Event()
+    ticket = engine.submit("hello", DecodeConfig(threshold=1.0, max_new_tokens=12), told.set)
+    wait_until(lambda: engine.load == (0, 0))
+    told.clear()
+    passes, over = ticket.take()
+    assert (len(passes), over) == (3, False)
+    assert told.is_set(), "there is more to take"
+    with pytest.raises(RuntimeError, match="third pass"):
+        ticket.take()
+    assert ticket.take() == ([], True)
+
+
+def test_a_device_that_cannot_give_a_cache_back_keeps_nobody_waiting(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(run: Run) -> None:
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+    monkeypatch.setattr(Run, "leave", broken)
+    tickets = [engine.submit("hello", DecodeConfig(max_new_tokens=n)) for n in (4, 9, 14)]
+    assert [len(ticket.run.token_ids) for ticket in tickets if list(ticket)] == [4, 9, 14]
 
 
 def test_a_listener_that_fails_harms_nobody(engine: Engine) -> None:
