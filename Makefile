@@ -22,7 +22,7 @@ screenshots: .venv/.dev
 
 # The stamps are newer than the requirements they were made from, so a changed pin installs again.
 .venv/.app: requirements.txt
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || \
+	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv || \
 	  { echo "Python 3.11 with venv is needed; say where it is: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
 	@echo "Installing what the app needs (some minutes, once) …"
 	@$(BIN)/pip install -q -r requirements.txt

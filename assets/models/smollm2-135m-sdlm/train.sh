@@ -10,7 +10,7 @@ set -eu
 work=${1:?give a folder to work in}
 shift
 here=$(cd "$(dirname "$0")" && pwd)
-python=${PYTHON:-python}
+python=${PYTHON:-$(test -x .venv/bin/python && echo .venv/bin/python || echo python)}
 mkdir -p "$work"
 base=$($python -c 'from sdlm_core import builtin; print(builtin.ensure_base())')
 
