@@ -26,7 +26,7 @@ from app.lab_text import another_model, code, what_tau_does
 from app.plots import details, style, trade_off
 from app.runs import House
 from sdlm_core import SDLMError, Trace, builtin
-from sdlm_core.evaluate.tasks import Item, load_set
+from sdlm_core.evaluate.tasks import Item, TaskSet, load_set
 
 log = logging.getLogger(__name__)
 
@@ -213,8 +213,9 @@ def build(house: House, tab: gr.Tab) -> None:
             as_json = gr.DownloadButton("My runs as JSON", interactive=False)
         first = behind("problems", "prob_conf", 8, 0.9, [])
         gr.Markdown(
-            "### Why a threshold works\nIf candidates with a confidence of 0.8 turn out right in 80 % of cases, τ "
-            "says how often a kept token differs from what the model would have written one token at a time."
+            "### Why a threshold works\nIf candidates with a confidence of 0.8 turn out right in 80 % of cases, then "
+            "at τ 0.8 even the least sure kept token differs in at most about 20 % of cases from what the model would "
+            "have written one token at a time; most kept tokens are far surer."
         )
         look = gr.Radio(LOOKS, value="answer", label="Look at", elem_id="lab-look")
         source = gr.Markdown(first[3], elem_id="lab-source")
@@ -269,13 +270,13 @@ def build(house: House, tab: gr.Tab) -> None:
     plot.change(None, tau, None, js=MOVE, api_visibility="private")
 
     async def follow(
-        items: list[Item], owner: str, rule: str, d: int, results: list[lab_runs.Result]
+        prompts: TaskSet, owner: str, rule: str, d: int, results: list[lab_runs.Result]
     ) -> AsyncIterator[tuple[Any, ...]]:
         """A sweep's news as the page's values; whatever goes wrong becomes a sentence."""
         known = list(results)
         number = 1 + max((r["sweep"] for r in known), default=0)
         try:
-            async for update in lab_runs.sweep(house, items, rule, int(d), owner):
+            async for update in lab_runs.sweep(house, prompts, rule, int(d), owner):
                 new = [{**r, "sweep": number} for r in update.results]
                 known = (known + new)[-lab_runs.MAX_RUNS :]
                 if new:
@@ -289,12 +290,13 @@ def build(house: House, tab: gr.Tab) -> None:
             yield f"The sweep failed ({type(error).__name__}). The server's log says more.", known, gr.skip()
 
     async def sweep_prompt(request: gr.Request, text: str, *values: Any) -> AsyncIterator[tuple[Any, ...]]:
-        async for news in follow([Item("your prompt", str(text))], wire.owner_of(request), *values):
+        prompts = TaskSet("your prompt", (Item("your prompt", str(text)),), lab_runs.MAX_NEW_TOKENS)
+        async for news in follow(prompts, wire.owner_of(request), *values):
             yield news
 
     async def sweep_problems(request: gr.Request, number: float, *values: Any) -> AsyncIterator[tuple[Any, ...]]:
-        items = load_set("problems", max(1, min(lab_runs.MAX_PROBLEMS, int(number)))).items
-        async for news in follow(list(items), wire.owner_of(request), *values):
+        problems = load_set("problems", max(1, min(lab_runs.MAX_PROBLEMS, int(number))))
+        async for news in follow(problems, wire.owner_of(request), *values):
             yield news
 
     one.click(None, quality, quality, js=NOT_GRADED, api_visibility="private")

@@ -21,11 +21,11 @@ from app.runs import House
 from sdlm_core import DecodeConfig, SDLMError, Trace
 from sdlm_core.evaluate import metrics
 from sdlm_core.evaluate.grading import is_correct
-from sdlm_core.evaluate.tasks import Item
+from sdlm_core.evaluate.tasks import Item, TaskSet
 
 TAUS = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
 MAX_PROBLEMS = 20
-MAX_NEW_TOKENS = 100  # tokens an answer of a visitor's sweep may have
+MAX_NEW_TOKENS = 100  # tokens an answer to a visitor's own prompt may have
 MAX_RUNS = 400  # results a session keeps
 
 Result = dict[str, Any]
@@ -40,35 +40,33 @@ class Update:
     results: list[Result] = field(default_factory=list)
 
 
-def settings(algorithm: str, block_size: int) -> list[DecodeConfig]:
+def settings(algorithm: str, block_size: int, max_new_tokens: int) -> list[DecodeConfig]:
     """What is decoded for one prompt: autoregressive, τ from 1 down, and self-speculative, at one D."""
     if algorithm not in ("prob_conf", "entropy_conf"):
         raise SDLMError("A sweep needs a rule with a threshold. Choose probability or entropy.")
-    common: dict[str, Any] = {"block_size": block_size, "max_new_tokens": MAX_NEW_TOKENS}
+    common: dict[str, Any] = {"block_size": block_size, "max_new_tokens": max_new_tokens}
     limits.parse_settings({"algorithm": algorithm, **common})
     return [
-        DecodeConfig(algorithm="autoregressive", max_new_tokens=MAX_NEW_TOKENS),
+        DecodeConfig(algorithm="autoregressive", max_new_tokens=max_new_tokens),
         *(DecodeConfig(algorithm=algorithm, threshold=tau, **common) for tau in TAUS),
         DecodeConfig(algorithm="self_speculative", **common),
     ]
 
 
-async def sweep(
-    house: House, items: Sequence[Item], algorithm: str, block_size: int, owner: str
-) -> AsyncIterator[Update]:
+async def sweep(house: House, prompts: TaskSet, algorithm: str, block_size: int, owner: str) -> AsyncIterator[Update]:
     """Decode every item under all settings; closing it ends the run in hand within one pass. Raises SDLMError."""
-    if not 1 <= len(items) <= MAX_PROBLEMS:
+    if not 1 <= len(prompts.items) <= MAX_PROBLEMS:
         raise SDLMError(f"A sweep here takes 1 to {MAX_PROBLEMS} prompts. For more, use: python -m sdlm_core sweep.")
-    configs = settings(algorithm, block_size)
-    total = len(items) * len(configs)
+    configs = settings(algorithm, block_size, prompts.max_new_tokens)
+    total = len(prompts.items) * len(configs)
     count = untimed = 0
-    for item in items:
+    for item in prompts.items:
         messages = limits.parse_messages([{"role": "user", "content": item.prompt}])
         request = limits.Request(secrets.token_hex(16), messages, configs)
         lanes: dict[int, dict[str, Any]] = {}
         traces: list[Trace] = []
         seen = -1
-        following: Any = house.follow(request, owner)
+        following: Any = house.follow(request, owner, keep=False)
         async with contextlib.aclosing(following) as feed:
             async for batch in feed:
                 for number, text in sorted(batch.items()):
@@ -92,10 +90,11 @@ async def sweep(
                         reading = await house.log_likelihood(messages, finished.token_ids)
                     except SDLMError:  # the run itself is worth having
                         reading = None
-                    sentence = f"{count} of {total} runs: {describe(finished.config)}."
+                    at = _at_another_d(house, block_size)
+                    sentence = f"{count} of {total} runs{at}: {describe(finished.config)}."
                     yield Update(sentence, count / total, [measure(finished, traces, item, timed, reading)])
     note = f" Others were decoding too, so {untimed} of them have no wall-clock figure." if untimed else ""
-    yield Update(f"Done: {total} runs.{note}", 1.0)
+    yield Update(f"Done: {total} runs{_at_another_d(house, block_size)}.{note}", 1.0)
 
 
 def last_answer(house: House, owner: str) -> Trace | None:
@@ -104,6 +103,12 @@ def last_answer(house: House, owner: str) -> Trace | None:
     messages = [json.loads(text) for text in house.latest(owner)]
     found = [_collect(lanes, m) for m in messages if m["kind"] in ("start", "passes", "end")]
     return found[-1] if found and lanes[0]["passes"] else None
+
+
+def _at_another_d(house: House, block_size: int) -> str:
+    """Words for a D that the model was not trained with: its figures are not the model's best. Else ""."""
+    trained = house.status().get("block_size")
+    return "" if trained in (None, block_size) else f" at D {block_size} (this model was trained with D {trained})"
 
 
 def _waiting(message: dict[str, Any]) -> str:

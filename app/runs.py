@@ -163,9 +163,11 @@ class House:
 
     # -- one request --------------------------------------------------------------------------------------------------
 
-    async def follow(self, request: Request, owner: str) -> AsyncIterator[dict[int, str]]:
+    async def follow(self, request: Request, owner: str, keep: bool = True) -> AsyncIterator[dict[int, str]]:
         """Decode what was asked; yields the newest messages by number. Closing it ends the run within one pass.
 
+        keep: whether its messages can be asked for when it is over. A sweep's, whose ids no page knows, would only
+        push out what visitors may still want.
         Raises SDLMError where the request is not let in; whatever goes wrong later is a message.
         """
         if request.run_id in self._feeds:
@@ -197,6 +199,8 @@ class House:
             feed.stop()
             feed.ticket, feed.over = None, True  # and with the ticket its cache
             self._present.remove(feed)
+            if not keep:
+                self._feeds.pop(request.run_id, None)
 
     def stop(self, run_id: str) -> None:
         """End a run within one pass."""

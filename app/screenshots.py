@@ -118,6 +118,12 @@ class Camera:
         self.page.click("#race .go")
         self.page.wait_for_selector("#race .timeline button:not([disabled])", timeout=300_000)
 
+    def lab(self) -> None:
+        """Open the trade-off lab and wait until its plots are drawn."""
+        self.page.click("button[role=tab]:has-text('Trade-off lab')")
+        self.page.wait_for_selector("#lab-plot .js-plotly-plot .scatterlayer", timeout=60_000)
+        self.page.wait_for_timeout(1500)  # plots drawn while the tab was hidden take its width
+
     def take(self, name: str, whole: bool = False) -> None:
         """Write one picture."""
         self.page.mouse.move(2, 2)
@@ -155,6 +161,8 @@ def take_all(address: str, folder: Path, threshold: float) -> None:
         first.take("self-speculative")
         first.race()
         first.take("race", whole=True)
+        first.lab()
+        first.take("lab", whole=True)
         first.page.close()
 
         dark = Camera(browser, address, folder, DESKTOP, dark=True)
@@ -163,6 +171,8 @@ def take_all(address: str, folder: Path, threshold: float) -> None:
         dark.take("watch-dark")
         dark.race()
         dark.take("race-dark", whole=True)
+        dark.lab()
+        dark.take("lab-dark", whole=True)
         dark.page.close()
 
         for name, size in (("tablet", TABLET), ("phone", PHONE)):
@@ -178,6 +188,8 @@ def take_all(address: str, folder: Path, threshold: float) -> None:
                 if not theme:
                     small.race()
                     small.take(f"race-{name}", whole=True)
+                    small.lab()
+                    small.take(f"lab-{name}", whole=True)
                 small.page.close()
         browser.close()
 

@@ -97,7 +97,7 @@
       return (record.judged ? "Kept: it and all before it are sure enough." : "Kept.") + checked;
     }
     const why = !record.judged
-      ? "Not kept yet: a draft for the next pass to check."
+      ? draft(record, pass, i)
       : unsure
         ? "Discarded: the first guess of this pass was not sure enough, so only that one counts."
         : i === pass.accepted && guess.confidence <= tau
@@ -109,6 +109,13 @@
     if (!final) return why + (record.tail ? " The answer ended before this place." : "");
     const same = final.candidate.token_id === guess.token_id;
     return `${why} Pass ${final.pass + 1} ${same ? "guessed the same and kept it." : `wrote “${S.shortened(S.visible(final.candidate.text), 30)}” instead.`}`;
+  }
+
+  /** What becomes of a guess beyond those that the pass knew to hold: only drafts that stand a chance are checked. */
+  function draft(record, pass, i) {
+    const next = record.passes[pass.index + 1];
+    if (!next) return record.tail ? "Not kept." : "Not kept yet: the next pass checks it if it stands a chance.";
+    return i - pass.accepted < next.draft.length ? "Not kept yet: a draft for the next pass to check." : "Dropped: too unlikely to be worth checking.";
   }
 
   S.Card = Card;

@@ -178,8 +178,9 @@
       if (!kept || !live) return;
       const line = (record) => `τ = ${S.short(record.head.config.threshold)}: ${S.plural(record.passes.length, "pass")}, ${record.tokensPerPass.toFixed(2)} tokens a pass, ${S.seconds(record.seconds)}`;
       const parts = live.partsFrom(kept);
+      const cut = [live, kept].some((record) => record.tail.finish_reason === "cancelled"); // then one may be a prefix of the other
       const other = this.record === kept ? "Show the new run" : "Show the old run";
-      setText(this.compared, `Before, ${line(kept)}. Now, ${line(live)}. ` + (parts < 0 ? "The answers agree." : `The answers part at token ${parts + 1}.`));
+      setText(this.compared, `Before, ${line(kept)}. Now, ${line(live)}. ` + (parts < 0 ? `The answers agree${cut ? " as far as they go" : ""}.` : `The answers part at token ${parts + 1}.`));
       setText(this.swap, other);
       this.swap.setAttribute("aria-label", other);
       this.answer.update({ partsAt: parts });

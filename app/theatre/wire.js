@@ -60,19 +60,22 @@
       }
     }
 
-    /** The page slept while more messages came than a value holds. */
+    /** The page slept while more messages came than a value holds. Without them the run ends here. */
     async _fetchMissed() {
       const run = this.run;
       const after = this.next;
       this.asking = true;
-      try {
-        const texts = await this.gradio.server.missed({ run, after });
-        if (run !== this.run) return;
+      const texts = await this.gradio.server.missed({ run, after }).catch(() => []);
+      this.asking = false;
+      if (run === this.run) {
         texts.forEach((text, i) => after + i >= this.next && this.early.set(after + i, text));
         this._deliver();
-      } finally {
-        this.asking = false;
+        if (this.next === after) {
+          this.leave();
+          this.onmessage({ kind: "failed", message: "This page missed some passes and cannot get them from the server any more. Send it again." });
+        }
       }
+      if (this.run && this.early.size) this._fetchMissed(); // another hole came meanwhile
     }
   }
 

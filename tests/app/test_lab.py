@@ -15,20 +15,22 @@ from typing import Any
 import pytest
 
 import sdlm_core
-from app import lab, lab_runs, limits
+from app import lab, lab_runs, limits, runs
 from app.lab_text import what_tau_does
 from app.runs import House
 from sdlm_core import SDLMError
 from sdlm_core.evaluate.likelihood import log_likelihoods
-from sdlm_core.evaluate.tasks import Item, load_set
+from sdlm_core.evaluate.tasks import Item, TaskSet, load_set
 from tests.app.sweep_data import make_sweep
 
+TOKENS = 12  # that an answer of a sweep may have here
 
-async def collect(house: House, items: list[Item], enough: int | None = None) -> list[lab_runs.Update]:
+
+async def collect(house: House, items: list[Item], enough: int | None = None, d: int = 4) -> list[lab_runs.Update]:
     if house.status()["state"] == "loading":
         house.open()
     updates = []
-    sweep: Any = lab_runs.sweep(house, items, "prob_conf", 4, "someone")
+    sweep: Any = lab_runs.sweep(house, TaskSet("made-up", tuple(items), TOKENS), "prob_conf", d, "someone")
     async for update in sweep:
         updates.append(update)
         if enough is not None and sum(len(u.results) for u in updates) == enough:
@@ -38,8 +40,7 @@ async def collect(house: House, items: list[Item], enough: int | None = None) ->
 
 
 @pytest.fixture
-def house(load: Callable[..., sdlm_core.LanguageModel], monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    monkeypatch.setattr(lab_runs, "MAX_NEW_TOKENS", 12)
+def house(load: Callable[..., sdlm_core.LanguageModel]) -> Iterator[House]:
     made = House(lambda: load(initializer_range=0.5, seed=1))
     yield made
     made.close()
@@ -73,6 +74,22 @@ def test_a_sweep_of_a_prompt_is_nine_runs_of_the_decoder(house: House) -> None:
     rows = lab_runs.reliability_rows([results[1]])
     assert rows[0]["right"] == rows[0]["count"]  # position 1 is τ 1's own choice
     assert sum(rows[0]["count"]) == results[1]["tokens"]
+
+
+def test_a_sweep_at_another_d_than_the_models_says_so(house: House) -> None:
+    updates = asyncio.run(collect(house, [Item("mine", "the cat sat")], d=2))
+    said = [u.sentence for u in updates if u.results or u.done == 1]
+    at = "at D 2 (this model was trained with D 4)"
+    assert said[1] == f"2 of 9 runs {at}: probability, D 2, τ 1."
+    assert said[-1] == f"Done: 9 runs {at}."
+
+
+def test_a_sweep_leaves_the_visitors_answers(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "KEEP_RUNS", 1)
+    house.open()
+    asyncio.run(ask(house, "me"))
+    asyncio.run(collect(house, [Item(str(n), "the cat") for n in range(3)]))
+    assert lab_runs.last_answer(house, "me") is not None
 
 
 def test_a_sweep_that_is_left_ends_its_run(house: House) -> None:
@@ -134,9 +151,9 @@ def test_what_does_not_work_is_told_in_a_sentence(house: House) -> None:
     with pytest.raises(SDLMError, match="1 to 20"):
         asyncio.run(collect(house, [Item(str(i), "a") for i in range(21)]))
     with pytest.raises(SDLMError, match="rule with a threshold"):
-        lab_runs.settings("autoregressive", 4)
+        lab_runs.settings("autoregressive", 4, TOKENS)
     with pytest.raises(SDLMError, match="D may be at most"):
-        lab_runs.settings("prob_conf", 64)
+        lab_runs.settings("prob_conf", 64, TOKENS)
 
 
 def result(**changes: Any) -> dict[str, Any]:

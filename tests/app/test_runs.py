@@ -28,8 +28,12 @@ class Passes:
         self.made = 0
         self.sizes: list[int] = []  # runs in each forward pass
         self.seconds = 0.005
+        self.entered, self.free = threading.Event(), threading.Event()  # a pass has begun; passes may end
+        self.free.set()
 
     def __call__(self, batch: Sequence[sdlm_core.Run], prefill_rows: int) -> Any:
+        self.entered.set()
+        self.free.wait(10)
         time.sleep(self.seconds)
         if any("break" in run.prompt_text for run in batch):
             raise ZeroDivisionError("a secret of the server")
@@ -169,14 +173,16 @@ def test_who_waits_for_more_than_a_pass_hears_it_even_where_there_is_a_row(
 ) -> None:
     """The engine may hold someone back for the memory of their cache; here a long pass does."""
     monkeypatch.setattr(runs, "PASS_SECONDS", 0.05)
-    passes.seconds = 0.4
+    passes.free.clear()
 
     async def two() -> list[dict[str, Any]]:
         first = asyncio.create_task(told(house, request(1, max_new_tokens=2)))
-        await asyncio.sleep(0.1)
-        story = await told(house, request(2, max_new_tokens=1), "other")
+        await until(passes.entered.is_set)
+        second = asyncio.create_task(told(house, request(2, max_new_tokens=1), "other"))
+        await until(lambda: house.missed(f"{2:032x}", 0) != [])
+        passes.free.set()
         await first
-        return story
+        return await second
 
     story = asyncio.run(two())
     assert story[0] == {"kind": "waiting", "position": 1, "model": "ready"}

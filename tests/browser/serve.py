@@ -22,6 +22,8 @@ from sdlm_core.serve import engine
 from tests.app.synthetic import HOSTILE, make_trace
 
 PAUSE = float(os.environ.get("SDLM_TEST_PAUSE", "0.01"))
+# A test that makes "hold" finds "held" once a pass has begun; no pass ends until the test removes it.
+HOLD, HELD = (Path(os.environ["SDLM_TEST_LOG"]).with_name(name) for name in ("hold", "held"))
 end = engine.Ticket._end
 
 
@@ -45,6 +47,10 @@ def run(lm: Any, prompt: Any, *rest: Any) -> sdlm_core.Run:
 
 def advance(batch: Sequence[Any], prefill_rows: int) -> None:
     """A forward pass that takes its time; a slow visitor slows all."""
+    if HOLD.exists():
+        HOLD.rename(HELD)
+    while HELD.exists():
+        time.sleep(0.01)
     time.sleep(PAUSE * (10 if any("slowly" in one.prompt_text for one in batch) else 1))
     if any("break" in one.prompt_text for one in batch):
         raise RuntimeError("a secret of the server")

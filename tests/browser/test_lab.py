@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from app.screenshots import running_app
+from sdlm_core.evaluate.tasks import load_set
 from tests.browser import tiny
 from tests.browser.conftest import Visitor
 
@@ -21,13 +23,27 @@ STATUS = "document.querySelector('#lab-status').innerText"
 
 
 @pytest.fixture(scope="module")
-def lab_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def lab_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("log") / "runs.txt"
+
+
+@pytest.fixture(scope="module")
+def lab_address(tmp_path_factory: pytest.TempPathFactory, lab_log: Path) -> Iterator[str]:
     """The page over a made-up sweep."""
     folder = tiny.make_checkpoint(tmp_path_factory.mktemp("lab"))
-    log = tmp_path_factory.mktemp("log") / "runs.txt"
-    environment = {"SDLM_TEST_LOG": str(log), "SDLM_TEST_PAUSE": "0", "OMP_NUM_THREADS": "1"}
+    environment = {"SDLM_TEST_LOG": str(lab_log), "SDLM_TEST_PAUSE": "0", "OMP_NUM_THREADS": "1"}
     with running_app(str(folder), "tests/browser/serve_lab.py", **environment) as url:
         yield url
+
+
+@pytest.fixture
+def held(lab_log: Path) -> Iterator[Path]:
+    """The file that is there once a pass has begun, and without which that pass ends; see serve.py."""
+    hold, held = (lab_log.with_name(name) for name in ("hold", "held"))
+    hold.touch()
+    yield held
+    for path in (hold, held):
+        path.unlink(missing_ok=True)
 
 
 def open_lab(visitor: Visitor, address: str) -> Any:
@@ -90,24 +106,27 @@ def test_the_pictures_are_of_the_last_answer(visitor: Visitor, lab_address: str)
     visitor.page.wait_for_function(f"{said}.startsWith('The shipped sweep')")
 
 
-def test_a_sweep_leaves_the_controls_to_the_visitor(visitor: Visitor, lab_address: str) -> None:
+def test_a_sweep_leaves_the_controls_to_the_visitor(visitor: Visitor, lab_address: str, held: Path) -> None:
     page = open_lab(visitor, lab_address)
     axis = f"() => {{ {FIGURE} return gd.layout.yaxis.title.text; }}"
     page.get_by_label("Held-out problems").first.fill("2")
     page.click("#lab-many")
-    page.wait_for_function(f"() => ({OWN})() > 0", timeout=60_000)
+    end = time.monotonic() + 60
+    while not held.exists():  # the sweep goes on
+        assert time.monotonic() < end, "waited in vain"
+        page.wait_for_timeout(20)
     page.get_by_label("agreement with τ 1").check()
     page.wait_for_function(f"() => ({axis})() === 'agreement with τ 1'")
-    before = page.evaluate(OWN)
-    assert before < 9, "the sweep goes on"
-    seen = page.evaluate(
-        f"""() => new Promise((done) => {{ const seen = new Set(), timer = setInterval(() => {{
-          seen.add(({axis})());
-          if ({STATUS}.includes('Done')) {{ clearInterval(timer); setTimeout(() => done([...seen]), 1000); }}
-        }}, 20); }})"""
-    )
-    assert seen == [page.evaluate(axis)] == ["agreement with τ 1"]
-    assert page.evaluate(OWN) == 9, "and its results were drawn"
+    page.evaluate(f"() => {{ window.seen = new Set(); setInterval(() => window.seen.add(({axis})()), 20); }}")
+    held.unlink()
+    page.wait_for_function(f"{STATUS}.includes('Done: 18 runs')", timeout=60_000)
+    page.wait_for_function(f"() => ({OWN})() === 9")  # the results are drawn
+    page.wait_for_timeout(1000)
+    assert page.evaluate("[...window.seen]") == [page.evaluate(axis)] == ["agreement with τ 1"]
+    with page.expect_download() as download:
+        page.get_by_text("My runs as JSON").click()
+    runs = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))["runs"]
+    assert {r["tokens"] for r in runs} == {load_set("problems").max_new_tokens}, "as long as in the shipped sweep"
 
 
 def test_one_sweep_at_a_time(visitor: Visitor, lab_address: str) -> None:
@@ -138,6 +157,7 @@ def test_the_page_says_whose_figures_these_are(visitor: Visitor, lab_address: st
     page.wait_for_function("document.querySelector('#lab-say').innerText.includes('This page runs another model')")
     assert "buys made-up" in page.inner_text("#lab-say")
     assert "a setting of the model made-up" in page.inner_text("#lab")
+    assert "even the least sure kept token differs in at most about 20 %" in page.inner_text("#lab")
 
 
 def test_a_sweep_can_be_stopped(visitor: Visitor, lab_address: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,6 +113,32 @@ def test_the_card_tells_the_tau_that_is_tried_from_the_recorded_one(replay: Visi
     slider.fill("0.6")
     assert replay.text(".card") == recorded
     assert replay.page.evaluate("document.activeElement.className") == "tau"  # what is rewritten takes no focus
+
+
+def test_the_card_tells_drafts_that_are_checked_from_those_dropped(visitor: Visitor, tmp_path: Path) -> None:
+    made = make_trace()
+    passes = list(made.passes)
+    p = next(p for p in passes[:-1] if p.accepted < 7)
+    passes[p.index + 1] = replace(passes[p.index + 1], draft=p.candidates[p.accepted : p.accepted + 1])
+    config = replace(made.config, algorithm="self_speculative")
+    visitor.replay(replace(made, passes=tuple(passes), config=config), tmp_path)
+    last = passes[-1]
+    for index, i, said in (
+        (p.index, p.accepted, "Not kept yet: a draft for the next pass to check."),
+        (p.index, p.accepted + 1, "Dropped: too unlikely to be worth checking."),
+        (last.index, last.accepted, "Not kept. The answer ended before this place."),
+    ):
+        visitor.stage("s.timeline.seek(v)", index + 1)
+        visitor.stage(f"s._pin({index}, {i})")
+        assert visitor.text(".card .verdict").startswith(said)
+
+
+def test_answers_of_which_one_was_stopped_agree_as_far_as_they_go(replay: Visitor) -> None:
+    replay.stage("s.live = s.record")
+    for reason, said in (("eos", "The answers agree."), ("cancelled", "The answers agree as far as they go.")):
+        cut = "{ ...JSON.parse(JSON.stringify(s.record)), passes: s.record.passes.slice(0, 3), finish_reason: v }"
+        replay.stage(f"(s.kept = SDLM.Record.from({cut}, 'live'), s._drawCompare())", reason)
+        assert replay.text(".compare span").endswith(said)
 
 
 def test_the_card_takes_the_focus_and_gives_it_back(replay: Visitor) -> None:
@@ -250,6 +277,27 @@ def test_a_page_that_slept_asks_for_what_it_missed(replay: Visitor) -> None:
         }"""
     )
     assert seen == {"seen": list(range(20)), "asked": [4]}
+
+
+def test_what_the_server_has_forgotten_ends_the_run(replay: Visitor) -> None:
+    seen = replay.page.evaluate(
+        """async () => {
+          const props = { value: {} }, seen = [], stopped = [];
+          let changed;
+          const server = { missed: async () => [], stop: (run) => stopped.push(run) };
+          const gradio = { props, watch: (_, f) => (changed = f), send: () => {}, server };
+          const wire = new SDLM.Wire(gradio, (message) => seen.push(message.kind));
+          wire.begin({});
+          const run = wire.run;
+          for (const n of [0, 5, 1]) {
+            props.value = { run, messages: { [n]: JSON.stringify({ kind: "passes" }) } };
+            changed();
+            await new Promise((done) => setTimeout(done, 20));
+          }
+          return { seen, stopped: stopped.length === 1 && stopped[0] === run, open: wire.run };
+        }"""
+    )
+    assert seen == {"seen": ["passes", "failed"], "stopped": True, "open": None}
 
 
 @pytest.mark.parametrize("width", [1440, 1024, 390])
