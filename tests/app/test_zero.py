@@ -298,7 +298,7 @@ def test_the_app_has_its_model_before_the_page_is_launched(spaces: Spaces, monke
     def load_model(*_: Any, **__: Any) -> types.SimpleNamespace:
         assert threading.current_thread() is thread, "the stand-in for a GPU is there on one thread only"
         done.append("load")
-        return types.SimpleNamespace(name="a model")
+        return types.SimpleNamespace(name="a model", block_size=4, description="a GPU")
 
     def launch(*_: Any, **__: Any) -> tuple[None, str, None]:
         assert len(spaces.decorated) == 2, "ZeroGPU wants to know its functions when the page is launched"

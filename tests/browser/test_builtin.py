@@ -25,7 +25,7 @@ def built_in() -> Iterator[str]:
 
 def test_a_prompt_is_answered_pass_by_pass(visitor: Visitor, built_in: str) -> None:
     visitor.open(built_in)
-    visitor.ask(load_set("problems").items[0].prompt, tau=0.6, tokens=64, wait=False)
+    visitor.ask(load_set("problems").items[0].prompt, tau=0.95, tokens=64, wait=False)
     visitor.page.wait_for_function("document.querySelector('#stage .sdlm').dataset.status === 'done'", timeout=120_000)
     passes = visitor.stage("s.record.passes")
     assert all(len(p["candidates"]) == 8 for p in passes)
