@@ -36,8 +36,9 @@ HELP = {
     "block_density": "blocks per answer token",
     "max_blocks": "most blocks a conversation",
     "text_loss": "weight of next-token labels on the text rows, which are computed anyway; the paper's loss has none",
-    "teacher_temperature": "above 0: text rows of sources marked self_distilled learn, instead of single tokens, the "
-    "base model's distribution sharpened to this temperature; keeps the answers close to the base's",
+    "teacher_temperature": "above 0: in sources marked self_distilled, text rows and each block's first row learn, "
+    "instead of single tokens, the base model's distribution sharpened to this temperature; keeps the answers close "
+    "to the base's",
     "max_tokens": "conversations are cut to this length",
     "held_out": "share of prompts kept out of training to judge by",
     "held_out_rows": "most rows per group in a held-out evaluation",

@@ -61,28 +61,32 @@ class Batch:
             self.offset.to(device),
         )
 
-    def self_distilled_text(self) -> tuple[Batch | None, Tensor]:
-        """What a teacher reads: the text rows of self-distilled sequences as a batch of their own, whose labelled rows
-        are theirs here, in order; and which of this batch's labelled rows those are, bool (m,)."""
-        kept = [s for s in self.segments if s.self_distilled]
-        taught = torch.zeros(len(self), dtype=torch.bool, device=self.token_ids.device)
-        for s in kept:
-            taught[s.start : s.start + s.text] = True
-        chosen = taught[self.loss_rows] & (self.labels >= 0)
-        if not bool(chosen.any()):
-            return None, chosen
-        place = taught.cumsum(0) - 1  # where a row went
-        starts = [int(place[s.start]) if s.text else 0 for s in kept]
-        rows = Rows(self.rows.position[taught], self.rows.block[taught], self.rows.horizon[taught])
+    def for_teacher(self, block_size: int) -> tuple[Batch | None, Tensor]:
+        """What a teacher reads: the self-distilled sequences as plain text, whose labelled rows are to teach, in
+        order, those of this batch that predict a token from all the tokens before it: text rows and the first rows of
+        blocks. And which of this batch's labelled rows those are, bool (m,)."""
+        read: list[int] = []  # the rows whose tokens the teacher reads
+        segments: list[Segment] = []
+        start = torch.full_like(self.token_ids, IGNORE)  # of its sequence in the teacher's batch, by row
+        for s in self.segments:
+            if s.self_distilled:
+                end = s.start + s.text + s.blocks * block_size
+                start[s.start : end] = len(read)
+                segments.append(Segment(len(read), s.text + 1, 0))
+                read += [*range(s.start, s.start + s.text), end - block_size]  # the last block carries one token more
+        start = start[self.loss_rows]
+        taught = (start >= 0) & (self.offset <= 0) & (self.labels >= 0)
+        if not bool(taught.any()):
+            return None, taught
         return Batch(
-            self.token_ids[taught],
-            self.sequence[taught],
-            rows,
-            [Segment(at, s.text, 0) for at, s in zip(starts, kept, strict=True)],
-            place[self.loss_rows[chosen]],
-            self.labels[chosen],
-            self.offset[chosen],
-        ), chosen
+            self.token_ids[read],
+            self.sequence[read],
+            masks.concat([masks.causal_rows(0, s.text) for s in segments]).to(self.token_ids.device),
+            segments,
+            start[taught] + self.rows.position[self.loss_rows[taught]],
+            self.labels[taught],
+            self.offset[taught],
+        ), taught
 
 
 @dataclass(frozen=True)

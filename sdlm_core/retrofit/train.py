@@ -67,7 +67,7 @@ class RetrofitConfig:
     block_density: float = 0.4  # blocks per answer token
     max_blocks: int = 48  # a conversation
     text_loss: float = 0.0  # weight of the text rows' own next-token loss
-    teacher_temperature: float = 0.0  # above 0: self-distilled text rows learn the base's distribution, so sharpened
+    teacher_temperature: float = 0.0  # above 0: where the base wrote the text, its distribution is learnt, so sharpened
     max_tokens: int = 1024  # a conversation, longer ones are cut
     held_out: float = 0.02
     held_out_rows: int = 6144  # a group
@@ -106,8 +106,8 @@ class RetrofitConfig:
             raise SDLMError("text_loss is a weight: 0 or more.")
         if self.teacher_temperature < 0:
             raise SDLMError("teacher_temperature is a temperature: 0 or more.")
-        if self.teacher_temperature and not (self.text_loss and self.lora_rank):
-            raise SDLMError("A teacher teaches text rows through an adapter: give --text-loss and --lora-rank too.")
+        if self.teacher_temperature and not self.lora_rank:
+            raise SDLMError("The base is its own teacher through an adapter alone: give --lora-rank too.")
         if not 0 <= self.held_out < 1:
             raise SDLMError("held_out is a share of the prompts: at least 0 and below 1.")
 
@@ -233,7 +233,7 @@ class LossModule(nn.Module):
         head, trained_row = self.lean.head_weight(), self.lean.trained_head_row()
         if self.base is None:
             return cross_entropy(hidden, head, batch.labels, weights, *trained_row)
-        text, taught = batch.self_distilled_text()
+        text, taught = batch.for_teacher(c.block_size)
         own = ~taught
         loss, own_losses = cross_entropy(hidden[own], head, batch.labels[own], weights[own], *trained_row)
         losses = torch.empty_like(weights).masked_scatter_(own, own_losses)

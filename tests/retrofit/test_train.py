@@ -215,7 +215,7 @@ def test_text_loss_is_added_with_its_weight(base: Path, data: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize("implementation", ["split", "eager", "flex_attention"])
-def test_the_base_teaches_the_text_it_wrote(base: Path, data: Path, tmp_path: Path, implementation: str) -> None:
+def test_the_base_teaches_what_it_wrote(base: Path, data: Path, tmp_path: Path, implementation: str) -> None:
     settings = config(base, data, tmp_path, text_loss=1.0, teacher_temperature=0.5, attention=implementation)
     _, model, mask_id = train.load_base(settings, torch.device("cpu"))
     for name, parameter in model.named_parameters():
@@ -232,14 +232,24 @@ def test_the_base_teaches_the_text_it_wrote(base: Path, data: Path, tmp_path: Pa
     teacher = tiny.model()
     student.model.embed_tokens.weight.data[mask_id] = student.lm_head.weight.data[mask_id]
     for segment in (segments[0], segments[2]):
-        place = slice(segment.start, segment.start + segment.text)
-        ids = batch.token_ids[place][None]
-        label = torch.full((len(batch),), -100).index_copy(0, batch.loss_rows, batch.labels)[place]
-        wanted = teacher(ids).logits[0] / 0.5
+        end = segment.start + segment.text + 4 * segment.blocks
+        text = [*range(segment.start, segment.start + segment.text), end - 4]
+        wanted = teacher(batch.token_ids[text][None]).logits[0] / 0.5
         wanted[:, mask_id] = -torch.inf
-        logits = student(ids).logits[0][label >= 0]
-        expected += F.cross_entropy(logits, wanted.softmax(dim=-1)[label >= 0], reduction="sum").item()
-        hard += F.cross_entropy(logits, label[label >= 0], reduction="sum").item()
+        for index, place in enumerate(batch.loss_rows.tolist()):
+            label, s = batch.labels[index], int(batch.rows.position[place])
+            if not segment.start <= place < end or batch.offset[index] > 0 or label < 0:
+                continue
+            ids = batch.token_ids[text][: s + 1].tolist()
+            visible = torch.ones(s + 1, s + 1, dtype=torch.bool).tril()
+            if batch.offset[index] == 0:  # the block: x_s and three masks, which see each other
+                ids += [mask_id] * 3
+                visible = torch.ones(s + 4, s + 4, dtype=torch.bool).tril()
+                visible[s:, s:] = True
+            bias = torch.zeros(visible.shape).masked_fill_(~visible, -torch.inf)[None, None]
+            logits = student(torch.tensor([ids]), attention_mask=bias).logits[0, s]
+            expected += F.cross_entropy(logits, wanted[s].softmax(dim=-1)).item()
+            hard += F.cross_entropy(logits, label).item()
 
     torch.testing.assert_close(losses, same)  # what is reported stays comparable
     assert (taught - untaught).item() == pytest.approx(expected - hard, rel=1e-3)
