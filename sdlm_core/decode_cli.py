@@ -35,6 +35,12 @@ def prepare_output(path: Path) -> None:
         raise SDLMError(f"{str(path)!r} cannot be written: it is a folder, or protected. Give another file.")
 
 
+def check_batch(batch: int) -> None:
+    """SDLMError unless --batch, the runs in one forward pass, is at least 1."""
+    if batch < 1:
+        raise SDLMError(f"--batch must be at least 1, but is {batch}.")
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `decode`."""
     parser.add_argument("prompt", help="what to ask; - reads standard input")

@@ -31,7 +31,7 @@ from sdlm_core.candidates import (
 from sdlm_core.config import DecodeConfig
 from sdlm_core.forward import Plan, forward_rows
 from sdlm_core.language_model import LanguageModel, Prompt
-from sdlm_core.text import AnswerText
+from sdlm_core.text import AnswerText, answer_text
 from sdlm_core.trace import Alternative, Candidate, FinishReason, Pass, Trace
 
 PREFILL_ROWS = 512  # a longer prompt is read in chunks, so that it neither stalls its batch nor needs a huge mask
@@ -280,10 +280,8 @@ class Run:
     def trace(self) -> Trace:
         """The record so far; a run that was not finished counts as cancelled. Any thread may ask, while another one
         moves the run: what is told follows from the passes there are."""
-        finish, passes, answer = self.finish_reason, tuple(self.passes), AnswerText(self.lm)
+        finish, passes = self.finish_reason, tuple(self.passes)
         token_ids = [c.token_id for p in passes for c in p.candidates[: p.accepted]]
-        if finish is None:
-            answer.extend(token_ids)
         return Trace(
             model=self.lm.name,
             prompt=self.prompt_text,
@@ -292,7 +290,7 @@ class Run:
             block_size=self.block_size,
             passes=passes,
             token_ids=token_ids,
-            text=self.text if finish else answer.text,
+            text=self.text if finish else answer_text(self.lm, token_ids),
             finish_reason=finish or "cancelled",
             created=self.created,
             device=self.lm.description,

@@ -80,7 +80,7 @@ class LanguageModel:
         SDLMError where it is empty, where a message is none, or where it leaves no room for an answer.
         """
         if isinstance(prompt, str):
-            text, messages = _whole(prompt), [{"role": "user", "content": prompt}]
+            messages = [{"role": "user", "content": prompt}]
             if not prompt.strip():
                 raise SDLMError("The prompt is empty. Write a question or an instruction.")
         elif len(prompt) == 0:
@@ -89,7 +89,6 @@ class LanguageModel:
             messages = [dict(m) if isinstance(m, Mapping) else {} for m in prompt]
             if not all(isinstance(m.get("role"), str) and isinstance(m.get("content"), str) for m in messages):
                 raise SDLMError('Each message needs two texts: {"role": "user", "content": "…"}.')
-            text = _whole(messages[-1]["content"])
         else:
             if not all(isinstance(i, int) for i in prompt):
                 raise SDLMError(
@@ -108,7 +107,7 @@ class LanguageModel:
             ids = self.tokenizer(rendered, add_special_tokens=False)["input_ids"]
         else:
             ids = self.tokenizer("\n".join(m["content"] for m in messages))["input_ids"]
-        return text, self._check_length(ids)
+        return messages[-1]["content"], self._check_length(ids)
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text of tokens, special tokens included."""

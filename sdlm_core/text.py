@@ -54,3 +54,10 @@ class AnswerText:
         self._context, self._held = self._held[-4:], []
         self.text += piece
         return piece
+
+
+def answer_text(decoder: Decoder, token_ids: Sequence[int]) -> str:
+    """A whole answer as text, without its end token."""
+    text = AnswerText(decoder)
+    text.extend(token_ids)
+    return text.text

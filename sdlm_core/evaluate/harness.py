@@ -70,7 +70,7 @@ class HarnessLM(TemplateLM):  # type: ignore[misc]
                 run.leave()
                 answers[number] = run.text[:end]
                 name = str(requests[number].task_name)
-                self.tokens[name] += tokens_until(self.lm, run.token_ids, until)
+                self.tokens[name] += len(run.token_ids) if end is None else tokens_until(self.lm, run.token_ids, until)
                 self.passes[name] += len(run.passes)
                 self.cache_hook.add_partial("generate_until", requests[number].args, answers[number])
             active = still

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sdlm_core.config import ALGORITHMS, DecodeConfig
-from sdlm_core.decode_cli import add_model_arguments, prepare_output
+from sdlm_core.decode_cli import add_model_arguments, check_batch, prepare_output
 from sdlm_core.errors import SDLMError
 
 ALIASES = {"math500": "hendrycks_math500", "math": "hendrycks_math", "humaneval+": "humaneval_plus"}
@@ -58,8 +58,7 @@ def run(args: argparse.Namespace) -> int:
             "This command needs lm-evaluation-harness, which is not installed. "
             "Install it with: pip install -r requirements-dev.txt"
         )
-    if args.batch < 1:
-        raise SDLMError(f"--batch must be at least 1, but is {args.batch}.")
+    check_batch(args.batch)
     if args.output:
         prepare_output(args.output)
     config = DecodeConfig(

@@ -30,7 +30,7 @@ from sdlm_core.evaluate.tasks import Item, TaskSet
 from sdlm_core.evaluate.unit import LANES, Answer, decode_unit
 from sdlm_core.jsonl import read_records
 from sdlm_core.language_model import LanguageModel
-from sdlm_core.text import AnswerText
+from sdlm_core.text import answer_text
 
 log = logging.getLogger(__name__)
 
@@ -220,13 +220,6 @@ def measure_unit(
         "answers": rows,
         "calibration": _calibrate(result.blocks, result.references) if unit.block_size > 1 else {},
     }
-
-
-def answer_text(lm: LanguageModel, token_ids: Sequence[int]) -> str:
-    """An answer as text, as a trace has it: without its end token."""
-    text = AnswerText(lm)
-    text.extend(token_ids)
-    return text.text
 
 
 def _read_back(lm: LanguageModel, answers: Sequence[Answer]) -> dict[tuple[str, tuple[int, ...]], float]:

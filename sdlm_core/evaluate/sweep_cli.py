@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sdlm_core.config import ALGORITHMS, DecodeConfig
-from sdlm_core.decode_cli import add_model_arguments, prepare_output
+from sdlm_core.decode_cli import add_model_arguments, check_batch, prepare_output
 from sdlm_core.errors import SDLMError
 
 THRESHOLDS = (0.9, 1.0, 0.8, 0.95, 0.7, 0.6, 0.5)
@@ -102,8 +102,7 @@ def run(args: argparse.Namespace) -> int:
     for path in (output, args.report):
         if path:
             prepare_output(path)
-    if args.batch < 1:
-        raise SDLMError(f"--batch must be at least 1, but is {args.batch}.")
+    check_batch(args.batch)
     sets = tuple(tasks.load_set(name, limits.get(name, args.limit), args.max_new_tokens) for name in args.sets)
     if len({task.name for task in sets}) < len(sets):
         raise SDLMError("Two of the sets have the same name.")
@@ -156,7 +155,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _write(output: Path, result: dict[str, Any]) -> None:
     """The JSON appears whole or not at all."""
-    output.parent.mkdir(parents=True, exist_ok=True)
     part = output.with_suffix(".part")
     part.write_text(json.dumps(result, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
     part.replace(output)

@@ -16,8 +16,7 @@ NAMES = {
 def render(result: dict[str, Any]) -> str:
     """Every setting's speed and quality, each set's columns side by side."""
     names = [s["name"] for s in result["settings"]["sets"]]
-    cells = {(c["set"], c["algorithm"], c["block_size"], c["threshold"]): c for c in result["cells"]}
-    clock = {(c["set"], c["algorithm"], c["block_size"], c["threshold"]): c for c in result.get("wall_clock", [])}
+    cells, clock = _by_setting(result["cells"]), _by_setting(result.get("wall_clock", []))
     graded = {name for name in names if any(c["accuracy"] for c in result["cells"] if c["set"] == name)}
     head = ["rule", "D", "τ"]
     for name in names:
@@ -56,6 +55,11 @@ def likelihoods(result: dict[str, Any]) -> list[str]:
     return lines
 
 
+def _by_setting(rows: Sequence[dict[str, Any]]) -> dict[tuple[str, str, int, float | None], Any]:
+    """Cells or timings by set, algorithm, D and τ."""
+    return {(row["set"], row["algorithm"], row["block_size"], row["threshold"]): row for row in rows}
+
+
 def interval(estimate: Sequence[float | None] | None, digits: int, percent: bool = False) -> str:
     """ "2.91 (2.70–3.12)"."""
     if not estimate or estimate[0] is None:
@@ -77,8 +81,7 @@ def _line(cells: Sequence[str]) -> str:
 def compact(result: dict[str, Any], block_size: int = 8, rule: str = "prob_conf") -> str:
     """A README's table of the shipped sets: a row for each τ of one rule, then self-speculative and autoregressive
     decoding. By the clock stands beside the tokens per pass of the answers that were timed."""
-    cells = {(c["set"], c["algorithm"], c["block_size"], c["threshold"]): c for c in result["cells"]}
-    clock = {(c["set"], c["algorithm"], c["block_size"], c["threshold"]): c for c in result.get("wall_clock", [])}
+    cells, clock = _by_setting(result["cells"]), _by_setting(result.get("wall_clock", []))
     taus = sorted({key[3] for key in cells if key[1] == rule and key[3] is not None}, reverse=True)
     settings: list[tuple[str, int, float | None]] = [(rule, block_size, tau) for tau in taus]
     settings += [("self_speculative", block_size, None), ("autoregressive", 1, None)]

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from sdlm_core.config import DecodeConfig
-from sdlm_core.decode_cli import add_model_arguments, prepare_output
+from sdlm_core.decode_cli import add_model_arguments, check_batch, prepare_output
 from sdlm_core.decoding import Run, advance
 from sdlm_core.errors import SDLMError
 from sdlm_core.jsonl import read_records
@@ -62,8 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the file, or the rest of it."""
     prepare_output(args.output)
-    if args.batch < 1:
-        raise SDLMError(f"--batch must be at least 1, but is {args.batch}.")
+    check_batch(args.batch)
     if args.kind == "problems":
         write_problems(args.output, args.count, args.seed, args.kinds)
         return 0
@@ -166,14 +165,15 @@ def self_distill(
         while left > 0 and due in ended:
             record = ended.pop(due)
             due += 1
-            if record is None or normalized(record["conversations"][0]["value"]) in seen:
+            key = normalized(record["conversations"][0]["value"]) if record else ""
+            if record is None or key in seen:
                 barren += 1
                 if barren == 20 * batch:
                     raise SDLMError(
                         f"The model {lm.name!r} wrote no usable conversation in {barren} tries. Is it a chat model?"
                     )
                 continue
-            seen.add(normalized(record["conversations"][0]["value"]))
+            seen.add(key)
             left, barren = left - 1, 0
             yield record
 

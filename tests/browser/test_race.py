@@ -5,14 +5,34 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
     from tests.browser.conftest import Visitor
 
 
-def test_it_opens_with_a_recorded_race(visitor: Visitor, address: str) -> None:
+RECORDED = """() => {
+  const race = document.querySelector('#race .sdlm').parentNode.race;
+  const { head, passes, tail } = race.lanes[0].record;
+  race.gradio.send = () => {}; // what the server says is said here
+  const start = () => {
+    race.compose.text.value = "Why is the sky blue?";
+    race._start();
+    race._told({ kind: "start", lane: 0, head });
+    race._told({ kind: "passes", lane: 0, passes });
+  };
+"""
+
+
+def open_race(visitor: Visitor, address: str) -> Page:
+    """The race tab with its recorded race."""
     visitor.open(address)
-    page = visitor.page
-    page.click("button[role=tab]:has-text('Race')")
-    page.wait_for_selector("#race .timeline button:not([disabled])")
+    visitor.page.click("button[role=tab]:has-text('Race')")
+    visitor.page.wait_for_selector("#race .timeline button:not([disabled])")
+    return visitor.page
+
+
+def test_it_opens_with_a_recorded_race(visitor: Visitor, address: str) -> None:
+    page = open_race(visitor, address)
     race = "document.querySelector('#race .sdlm').parentNode.race"
     assert page.evaluate(f"{race}.lanes.map((l) => l.record.origin)") == ["example"] * 3
     assert "A recorded race" in visitor.text("#race .banner")
@@ -62,19 +82,11 @@ def test_three_runs_measured_then_replayed(visitor: Visitor, address: str) -> No
 
 def test_a_stop_in_a_lanes_last_pass_is_a_stop(visitor: Visitor, address: str) -> None:
     """The lane is complete and yet the last: there are no others to compare it with."""
-    visitor.open(address)
-    page = visitor.page
-    page.click("button[role=tab]:has-text('Race')")
-    page.wait_for_selector("#race .timeline button:not([disabled])")
+    page = open_race(visitor, address)
     reason = page.evaluate(
-        """() => {
-          const race = document.querySelector('#race .sdlm').parentNode.race;
-          const { head, passes, tail } = race.lanes[0].record;
-          race.gradio.send = () => {}; // what the server says in this moment is said here
-          race.compose.text.value = "Why is the sky blue?";
-          race._start();
-          race._told({ kind: "start", lane: 0, head });
-          race._told({ kind: "passes", lane: 0, passes });
+        RECORDED
+        + """
+          start();
           race._told({ kind: "end", lane: 0, tail, last: true, company: false });
           return tail.finish_reason;
         }"""
@@ -88,23 +100,15 @@ def test_a_stop_in_a_lanes_last_pass_is_a_stop(visitor: Visitor, address: str) -
 
 
 def test_lanes_say_how_far_a_race_got(visitor: Visitor, address: str) -> None:
-    visitor.open(address)
-    page = visitor.page
-    page.click("button[role=tab]:has-text('Race')")
-    page.wait_for_selector("#race .timeline button:not([disabled])")
+    page = open_race(visitor, address)
     ends = page.evaluate(
-        """() => {
-          const race = document.querySelector('#race .sdlm').parentNode.race;
-          const { head, passes, tail } = race.lanes[0].record;
-          race.gradio.send = () => {}; // what the server says is said here
+        RECORDED
+        + """
           const end = (finish_reason) =>
             ({ kind: "end", tail: { ...tail, finish_reason }, last: finish_reason === "cancelled" });
           const broken = { kind: "failed", message: "It broke." };
           return [[broken], [end("eos"), broken], [end("cancelled")]].map((messages) => {
-            race.compose.text.value = "Why is the sky blue?";
-            race._start();
-            race._told({ kind: "start", lane: 0, head });
-            race._told({ kind: "passes", lane: 0, passes });
+            start();
             for (const message of messages) race._told({ lane: 0, ...message });
             return race.lanes.map((lane) => lane.state.textContent);
           });
