@@ -60,6 +60,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
+    from sdlm_core.heap import keep_freed_memory
+
+    keep_freed_memory()  # now: a thread that is there already, such as Gradio's, has a heap of its own
+
     from app import page
     from app.runs import House
     from sdlm_core.fixed import on_zerogpu
