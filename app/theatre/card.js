@@ -14,7 +14,7 @@
       this.node = el("aside", { class: "card", role: "dialog", "aria-label": "One guess in detail", tabindex: "-1", hidden: true });
       this.token = el("b", { class: "token", dir: "auto" });
       this.body = el("div", { class: "body" }); // written anew while the card is open; the × keeps its focus
-      this.node.append(el("header", {}, this.token, S.button("×", "Close the card", () => this.close(), { class: "close" })), this.body);
+      this.node.append(el("header", {}, this.token, S.button("×", "Close the card", () => this.close(), { class: "close", "aria-label": "Close the card" })), this.body);
       this.node.addEventListener("keydown", (event) => {
         if (event.key !== "Escape") return;
         event.stopPropagation();

@@ -71,6 +71,7 @@
         block_size: this.block.known ? this.block.value : null, // null: the model's own
         threshold: this.threshold ? this.threshold.value : threshold,
         temperature: this.temperature.value,
+        seed: this.temperature.value > 0 ? Math.floor(Math.random() * 2 ** 31) : 0, // each asking draws its own sample
         max_new_tokens: this.length.value,
       };
     }

@@ -22,9 +22,9 @@ globalThis.SDLM = globalThis.SDLM || {};
     return node;
   };
 
-  /** A button with a visible text or sign and a spoken label. */
-  S.button = function (text, label, onclick, more) {
-    return S.el("button", { type: "button", text, "aria-label": label, title: label === text ? null : label, on: { click: onclick }, ...more });
+  /** A button that is called what it says; the hint says more. */
+  S.button = function (text, hint, onclick, more) {
+    return S.el("button", { type: "button", text, title: hint === text ? null : hint, on: { click: onclick }, ...more });
   };
 
   /** A sign drawn as a path in a box of 16 by 16, since fonts differ in which signs they have. */
@@ -38,9 +38,9 @@ globalThis.SDLM = globalThis.SDLM || {};
     return svg;
   };
 
-  /** A button with a sign. */
+  /** A button with a sign and a spoken label. */
   S.iconButton = function (path, label, onclick, more) {
-    const node = S.button("", label, onclick, more);
+    const node = S.button("", label, onclick, { "aria-label": label, ...more });
     node.appendChild(S.icon(path));
     return node;
   };

@@ -1,6 +1,8 @@
 /* What can be kept: the trace as JSON, the stage as one file, a link with prompt and settings; and loading a trace back. */
 (function (S) {
   "use strict";
+  const { el, button } = S;
+  const REMEMBERED = "sdlm-conversation"; // in the tab's storage
   const LARGEST = 16e6; // bytes of a trace file
   const SLOT = "/*SDLM-" + "TRACE*/"; // in two parts, since this script stands in the player too
 
@@ -20,10 +22,10 @@
     return `sdlm-d${record.blockSize}-${rule}-${record.passes.length}-passes.${ending}`;
   };
 
-  S.saveTrace = (record) => download(fileName(record, "json"), "application/json", JSON.stringify(record.toJSON()));
+  const saveTrace = (record) => download(fileName(record, "json"), "application/json", JSON.stringify(record.toJSON()));
 
   /** @param {string} player the player's page, with a slot for the trace */
-  S.savePage = (record, player) =>
+  const savePage = (record, player) =>
     download(fileName(record, "html"), "text/html", player.split(SLOT).join(S.embedded(JSON.stringify(record.toJSON()))));
 
   /**
@@ -44,6 +46,44 @@
     }
     return S.Record.from(data, "file");
   };
+
+  /** The buttons below the stage. */
+  class Keep {
+    /**
+     * @param {object|null} gradio null in an exported file
+     * @param {{record: () => object|null, run: () => string|null, loaded: (record: object) => void, refused: (message: string) => void}} on
+     */
+    constructor(gradio, on) {
+      this.gradio = gradio;
+      this.on = on;
+      const save = button("Save trace", "Download this run as a JSON trace", () => on.record() && saveTrace(on.record()));
+      this.node = el("div", { class: "keep", role: "group", "aria-label": "Keep this run" }, save);
+      if (!gradio) return;
+      const file = el("input", { type: "file", accept: ".json,application/json", class: "unseen", tabindex: "-1", "aria-hidden": "true", on: { change: () => this._load(file) } });
+      this.node.append(
+        button("Save replay file", "Download this stage as one HTML file that replays in any browser", () => this._savePage()),
+        button("Load a trace", "Show a trace from a file", () => file.click()),
+        file);
+    }
+
+    async _savePage() {
+      const record = this.on.record();
+      if (record) savePage(record, await this.gradio.server.player(null));
+    }
+
+    async _load(input) {
+      const file = input.files[0], run = this.on.run();
+      input.value = "";
+      if (!file) return;
+      try {
+        const record = await S.loadTrace(file, (text) => this.gradio.server.check_trace(text));
+        if (run === this.on.run()) this.on.loaded(record); // else something was asked meanwhile
+      } catch (error) {
+        this.on.refused(error instanceof Error ? error.message : "This file could not be read.");
+      }
+    }
+  }
+  S.Keep = Keep;
 
   const NAMES = { algorithm: "algorithm", block_size: "d", threshold: "tau", temperature: "temperature", max_new_tokens: "length" };
 
@@ -66,6 +106,25 @@
       } else if (S.within(name, Number(said))) values[name] = Number(said);
     }
     return { prompt: (parts.get("prompt") || "").slice(0, S.LONGEST_PROMPT), values };
+  };
+
+  /** Keep the conversation for as long as the browser's tab lasts; null forgets it. */
+  S.remember = function (state) {
+    try {
+      sessionStorage.removeItem(REMEMBERED); // an older one shall not outlive one there is no room for
+      if (state) sessionStorage.setItem(REMEMBERED, JSON.stringify(state));
+    } catch {
+      // no room, or not allowed: then a reload begins anew
+    }
+  };
+
+  /** What was remembered, or null. */
+  S.recall = function () {
+    try {
+      return JSON.parse(sessionStorage.getItem(REMEMBERED));
+    } catch {
+      return null;
+    }
   };
 
   S.copy = async function (text) {

@@ -5,6 +5,7 @@
   const SPARE = 4; // rows drawn beyond the view, above and below
   const MOST = 64; // chips drawn in a row
   const LONGEST = 22; // characters of a token on its chip
+  let rows = 0; // made so far, for their ids
 
   class Passes {
     /** @param {{hover: (pass: number|null) => void, seek: (pass: number) => void, pin: (pass: number, i: number) => void}} on */
@@ -109,6 +110,8 @@
         this.pool[i % used].draw(record, i, this.view, this.height);
       }
       this.pool.forEach((row, slot) => row.hide(!shown.has(slot)));
+      const order = Array.from({ length: Math.max(0, last - first) }, (_, i) => this.pool[(first + i) % used].node.id).join(" ");
+      if (order !== this.order) this.node.setAttribute("aria-owns", (this.order = order)); // rows are read in the passes' order
     }
 
     scroll() {
@@ -125,7 +128,7 @@
       this.chips = el("div", { class: "chips" });
       this.count = el("span", { class: "count", role: "img" });
       this.time = el("span", { class: "time" });
-      this.node = el("div", { class: "row", role: "listitem", hidden: true }, this.number, this.chips, this.count, this.time);
+      this.node = el("div", { class: "row", role: "listitem", id: "sdlm-row-" + ++rows, hidden: true }, this.number, this.chips, this.count, this.time);
       this.cells = [];
       this.key = "";
     }

@@ -40,7 +40,7 @@
       scroller.scrollTop = scroller.scrollHeight;
       setText(this.numbers.passes, String(n));
       setText(this.numbers["tokens a pass"], n ? (tokens / n).toFixed(2) : "–");
-      setText(this.numbers.time, S.seconds(record.clock[n]));
+      setText(this.numbers.time, record.company ? "shared" : S.seconds(record.clock[n]));
       this.fill.style.width = (100 * n) / Math.max(1, record.passes.length) + "%";
       if (finished && against && against !== record && against.tokens && record.seconds) {
         const passes = record.tokensPerPass / against.tokensPerPass;
@@ -57,8 +57,9 @@
       this.lanes = LANES.map((lane) => new Lane(lane));
       this.compose = new S.Compose({ send: () => this._start(), stop: () => this.wire.stop() }, { race: true });
       this.banner = el("p", { class: "banner", role: "status" });
-      this.equal = el("select", { "aria-label": "Clock of the replay", on: { change: () => this._replay() } },
+      this.equal = el("select", { "aria-label": "Clock of the replay", on: { change: () => ((this.chosen = this.equal.value), this._replay()) } },
         el("option", { value: "", text: "Measured time" }), el("option", { value: "1", text: `Equal speed: ${PASSES_A_SECOND} passes a second` }));
+      this.chosen = ""; // by the visitor, for races that have both clocks
       this.replay = button("Replay", "Replay the race", () => this._replay(), { disabled: true });
       this.clock = el("output", { class: "where", text: "" });
       this.node = el("div", { class: "sdlm race" },
@@ -114,7 +115,7 @@
     _told(message) {
       const lane = this.lanes[message.lane];
       if (message.kind === "waiting") {
-        this._say(message.model === "loading" ? "The model is still loading; the race starts as soon as it is there." : message.position ? `Waiting for the model. This race's place in the line: ${message.position}.` : "Reading the prompt …");
+        this._say(S.words.states.waiting(message)[1]);
       } else if (message.kind === "start") {
         lane.record = new S.Record(message.head, "live");
         setText(lane.state, "Decoding");
@@ -152,8 +153,11 @@
       for (const { record, state } of this.lanes) if (!record || !record.tail) setText(state, record ? "Stopped" : "Not decoded");
     }
 
-    /** All three are there: mark where the answers part, and offer the replay. */
+    /** All three are there: mark where the answers part, and offer the replay, by the clock if it was theirs alone. */
     _compare() {
+      const shared = this.lanes.some((lane) => lane.record.company);
+      this.equal.options[0].disabled = shared;
+      this.equal.value = shared ? "1" : this.chosen;
       const first = this.lanes[0].record;
       for (const lane of this.lanes) lane.answer.update({ partsAt: lane.record === first ? -1 : lane.record.partsFrom(first) });
       this.replay.disabled = false;
@@ -163,7 +167,7 @@
       const [first, ...others] = this.lanes.map((lane) => lane.record);
       const parts = others.map((record) => record.partsFrom(first));
       const texts = LANES.slice(1).map(([title], i) => parts[i] < 0 ? `${title}: the same text as autoregressive.` : `${title}: differs from autoregressive from token ${parts[i] + 1} on (≠).`);
-      if (this.lanes.some((lane) => lane.record.company)) texts.push("Others were decoding too, so seconds are not compared where they took part.");
+      if (this.lanes.some((lane) => lane.record.company)) texts.push("Others were decoding too, so the seconds are not told apart: the replay counts passes.");
       return texts.join(" ");
     }
 

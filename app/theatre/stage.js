@@ -3,7 +3,7 @@
 (function (S) {
   "use strict";
   const { el, button, setText } = S;
-  const { states: STATES, explanation, lastQuestion, shortName } = S.words;
+  const { states: STATES, comparison, explanation, lastQuestion, shortName } = S.words;
 
   class Stage {
     /** @param {HTMLElement} root @param {object|null} gradio null in an exported file: no model, no server */
@@ -26,18 +26,19 @@
       this.cache = new S.CacheLane((p) => this.timeline.seek(p + 1));
       this.timeline = new S.Timeline((cursor) => this._moved(cursor));
       this.whatIf = new S.WhatIf({ move: (tau) => this._judge(tau), rest: (tau) => this._rest(tau) });
+      this.keep = new S.Keep(this.gradio, { record: () => this.record, run: () => this.wire.run, loaded: (record) => this._loaded(record), refused: (message) => this._refused(message) });
       this.badge = el("span", { class: "badge" });
       this.banner = el("p", { class: "banner", role: "status" });
       this.explain = el("p", { class: "explain" });
       this.stats = Object.fromEntries(["passes", "tokens", "tokens a pass", "time"].map((name) => [name, el("b", { text: "0" })]));
       this.compared = el("span");
-      this.swap = button("Show the old run", "Show the old run", () => this._swap());
+      this.swap = button("Show the old run", "", () => this._swap());
       this.compare = el("div", { class: "compare", hidden: true }, this.compared, this.swap);
       this.conversation = el("div", { class: "conversation", tabindex: "0", role: "log", "aria-label": "Conversation", "aria-live": "off" });
       this.say = el("div", { class: "unseen", "aria-live": "polite" });
       this.model = el("span", { class: "model" });
       const stats = el("dl", { class: "stats" }, ...Object.entries(this.stats).map(([name, b]) => el("div", {}, el("dt", { text: name }), el("dd", {}, b))));
-      this.big = button("Aa", "Big letters, for the back of the room", () => this._toggleBig(), { class: "quiet", "aria-pressed": "false" });
+      this.big = button("Aa", "Big letters, for the back of the room", () => this._toggleBig(), { class: "quiet", "aria-pressed": "false", "aria-label": "Aa, big letters for the back of the room" });
       const header = el("header", { class: "top" },
         el("div", {}, el("h1", { text: "Sequential diffusion, pass by pass" }), el("p", { text: "The model guesses D tokens in each forward pass and keeps the prefix it is sure of." })),
         el("div", { class: "tools" }, this.model, this.big, S.iconButton("M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1zm0 2v10A5 5 0 0 1 8 3z", "Light or dark", toggleTheme, { class: "quiet" })));
@@ -48,7 +49,7 @@
       this.card = new S.Card(lane, (pass, i, focused) => this._unpin(pass, i, focused));
       const right = el("section", { class: "right", "aria-label": "Stage" },
         el("div", { class: "head" }, el("div", { class: "state" }, this.badge, this.banner), stats),
-        this.explain, this.whatIf.node, this.compare, lane, this.cache.node, this.timeline.node, this._keepers());
+        this.explain, this.whatIf.node, this.compare, lane, this.cache.node, this.timeline.node, this.keep.node);
       this.node = el("div", { class: "sdlm" + (this.gradio ? "" : " replay") }, header, el("div", { class: "columns" }, left, right), this.say);
       this.root.replaceChildren(this.node);
       this._setStatus("empty");
@@ -59,17 +60,6 @@
       this.compose = new S.Compose({ send: () => this._send(), stop: () => this.wire.stop(), retry: () => this._retry(), clear: () => this._clear(), share: () => this._share() });
       this.compose.algorithm.addEventListener("change", () => this._enableTau());
       return this.compose.node;
-    }
-
-    _keepers() {
-      const file = el("input", { type: "file", accept: ".json,application/json", class: "unseen", tabindex: "-1", "aria-hidden": "true", on: { change: () => this._load(file) } });
-      const parts = [
-        button("Save trace", "Download this run as a JSON trace", () => this.record && S.saveTrace(this.record)),
-        this.gradio && button("Save replay file", "Download this stage as one HTML file that replays in any browser", () => this._savePage()),
-        this.gradio && button("Load a trace", "Show a trace from a file", () => file.click()),
-        this.gradio && file,
-      ].filter(Boolean);
-      return el("div", { class: "keep", role: "group", "aria-label": "Keep this run" }, ...parts);
     }
 
     // -- what is shown ------------------------------------------------------------------------------------------------
@@ -139,15 +129,23 @@
       this.verdict = Math.abs(tau - record.head.config.threshold) < 1e-9 ? null : record.rejudge(tau);
       this.passes.update({ verdict: this.verdict });
       this.answer.update({ verdict: this.verdict, ghost: false });
-      this.whatIf.say(record, this.verdict);
-      if (this.card.pinned) this.card.show(record, ...this.card.pinned, this.verdict);
+      const next = this._canRedo() ? " When τ rests, the prompt is decoded again." : record.tail ? "" : " The run itself goes on as it began.";
+      this.whatIf.say(record, this.verdict, next);
+      this._refreshCard();
+    }
+
+    /** Whether the shown answer is finished and can be decoded again with another τ. */
+    _canRedo() {
+      return Boolean(this.gradio && this.request && this.record === this.live && this.live.tail);
     }
 
     /** The slider rests: decode the shown prompt for real, and keep the old run to compare. */
     _rest(tau) {
-      if (!this.gradio || !this.verdict || this.record !== this.live || !this.request) return;
-      const old = this.record;
-      this._run({ ...this.request, settings: { ...this.request.settings, threshold: tau } }, old.tail ? old : null);
+      if (this.verdict && this._canRedo()) this._run({ ...this.request, settings: { ...this.request.settings, threshold: tau } }, this.record);
+    }
+
+    _refreshCard() {
+      if (this.card.pinned) this.card.show(this.record, ...this.card.pinned, this.verdict);
     }
 
     _setStatus(status, detail = {}) {
@@ -155,9 +153,14 @@
       const [badge, text] = STATES[status](detail);
       this.node.dataset.status = status;
       setText(this.badge, badge);
-      setText(this.banner, text);
-      this.banner.setAttribute("role", status === "failed" ? "alert" : "status");
+      this._say(text, status === "failed");
       if (this.compose) this.compose.setBusy(status === "waiting" || status === "running");
+    }
+
+    _say(text, wrong = false) {
+      setText(this.banner, text);
+      this.banner.setAttribute("role", wrong ? "alert" : "status");
+      this.banner.classList.toggle("wrong", wrong);
     }
 
     _drawConversation() {
@@ -174,22 +177,32 @@
 
     _drawCompare() {
       const { kept, live } = this;
+      if (this.record.origin === "file" && live) {
+        this.compare.hidden = false;
+        setText(this.compared, "This trace is no part of your conversation, which your next question goes on with.");
+        return setText(this.swap, "Back to the conversation");
+      }
       this.compare.hidden = !kept;
       if (!kept || !live) return;
-      const line = (record) => `τ = ${S.short(record.head.config.threshold)}: ${S.plural(record.passes.length, "pass")}, ${record.tokensPerPass.toFixed(2)} tokens a pass, ${S.seconds(record.seconds)}`;
       const parts = live.partsFrom(kept);
-      const cut = [live, kept].some((record) => record.tail.finish_reason === "cancelled"); // then one may be a prefix of the other
-      const other = this.record === kept ? "Show the new run" : "Show the old run";
-      setText(this.compared, `Before, ${line(kept)}. Now, ${line(live)}. ` + (parts < 0 ? `The answers agree${cut ? " as far as they go" : ""}.` : `The answers part at token ${parts + 1}.`));
-      setText(this.swap, other);
-      this.swap.setAttribute("aria-label", other);
+      setText(this.compared, comparison(kept, live, parts));
+      setText(this.swap, this.record === kept ? "Show the new run" : "Show the old run");
       this.answer.update({ partsAt: parts });
       this.answer._clear();
     }
 
     _swap() {
-      this.show(this.record === this.kept ? this.live : this.kept);
+      const back = this.record.origin === "file";
+      this.show(back || this.record === this.kept ? this.live : this.kept);
+      if (back) this._ended();
       this._drawCompare();
+    }
+
+    /** The badge and sentence of the live run, which is over. */
+    _ended() {
+      const { live } = this;
+      const reason = live.tail.finish_reason;
+      this._setStatus(reason === "cancelled" ? "stopped" : "done", { reason, judged: live.judged });
     }
 
     // -- running ------------------------------------------------------------------------------------------------------
@@ -202,6 +215,7 @@
       if (values.threshold !== undefined) this.whatIf.set(values.threshold);
       if (prompt) this.compose.text.value = prompt;
       S.followModel(this.gradio, (status) => this._modelIs(status));
+      if (!prompt && this._restore(S.recall())) return;
       this.gradio.server.examples(null).then((texts) => {
         if (this.record || this.status === "waiting" || !texts.length) return;
         const record = S.Record.from(JSON.parse(texts[0]), "example");
@@ -210,6 +224,19 @@
         if (this.status !== "failed") this._setStatus("example", { model: record.head.model }); // a failure stays said
         if (!S.calm()) this.timeline.play();
       });
+    }
+
+    /** The conversation from before the page was loaded again, by its visitor or since the line to the server broke. */
+    _restore(remembered) {
+      if (!remembered) return false;
+      const { request, trace } = remembered;
+      this.live = S.Record.from(trace, "live");
+      this.request = request;
+      this.turns = [...request.messages, { role: "assistant", content: trace.text }];
+      this.compose.take(request.settings);
+      this.show(this.live);
+      this._ended();
+      return true;
     }
 
     _modelIs(status) {
@@ -244,12 +271,8 @@
       this.compare.hidden = true;
       this.timeline.pause();
       this.whatIf.forget(); // τ moved just before was for the record that goes
-      if (!kept) {
-        this.record = this.live = this.verdict = null;
-        this.passes.update({ record: null, cursor: 0, verdict: null });
-        this.answer.update({ record: null, cursor: 0, verdict: null });
-        this.timeline.load(null);
-      }
+      if (document.activeElement === this.compose.go) this.passes.node.focus({ preventScroll: true }); // Space shall not stop the run
+      if (!kept) this._empty();
       this._drawConversation();
       this._setStatus("waiting", { position: 0, model: "ready" });
       this.wire.begin(request);
@@ -270,7 +293,8 @@
         this.live.tail = message.tail;
         this.turns.push({ role: "assistant", content: message.tail.text });
         this._grown(false);
-        this._setStatus(message.tail.finish_reason === "cancelled" ? "stopped" : "done", { reason: message.tail.finish_reason });
+        this._ended();
+        S.remember({ request: this.request, trace: this.live.toJSON() });
         setText(this.say, `${S.plural(this.live.tokens, "token")} in ${S.plural(this.live.passes.length, "pass")}.`);
         this._drawCompare();
       }
@@ -286,7 +310,10 @@
     _grown(live) {
       if (this.record !== this.live) return;
       if (this.verdict) this._judge(this.whatIf.tau);
-      else this.whatIf.say(this.live, null);
+      else {
+        this.whatIf.say(this.live, null);
+        this._refreshCard();
+      }
       this.timeline.grown(live);
     }
 
@@ -301,51 +328,46 @@
 
     _clear() {
       this.wire.leave();
+      S.remember(null);
       this.turns = [];
-      this.request = this.record = this.live = this.kept = this.verdict = null;
+      this.request = this.kept = null;
       this.compare.hidden = true;
-      this.card.close();
-      this.passes.update({ record: null, cursor: 0, verdict: null });
-      this.answer.update({ record: null, cursor: 0, verdict: null });
-      this.cache.update({ record: null });
-      this.timeline.load(null);
+      this._empty();
       this._enableTau();
-      this.whatIf.say(null, null);
-      setText(this.explain, "");
       this._drawConversation();
       this._setStatus("empty");
     }
 
-    // -- keeping ------------------------------------------------------------------------------------------------------
-
-    async _savePage() {
-      if (!this.record) return;
-      S.savePage(this.record, await this.gradio.server.player(null));
+    /** Nothing is on the stage. */
+    _empty() {
+      this.record = this.live = this.verdict = null;
+      this.card.close();
+      for (const part of [this.passes, this.answer, this.cache]) part.update({ record: null, cursor: 0, verdict: null });
+      this.timeline.load(null);
+      this.whatIf.say(null, null);
+      setText(this.explain, "");
     }
 
-    async _load(input) {
-      const file = input.files[0];
-      input.value = "";
-      if (!file) return;
-      try {
-        const record = await S.loadTrace(file, (text) => this.gradio.server.check_trace(text));
-        this.wire.leave();
-        this._putBack();
-        this.compare.hidden = true;
-        this.show(record);
-        this._setStatus("file", { model: record.head.model });
-      } catch (error) {
-        const message = error instanceof Error ? error.message : "This file could not be read.";
-        if (this.compose.busy) setText(this.banner, message); // the run goes on, and can be stopped
-        else this._setStatus("failed", { message });
-      }
+    // -- keeping ------------------------------------------------------------------------------------------------------
+
+    _loaded(record) {
+      this.wire.leave();
+      this._putBack();
+      this.show(record);
+      this._setStatus("file", { model: record.head.model });
+      this._drawCompare();
+    }
+
+    _refused(message) {
+      if (this.record || this.compose.busy) this._say(message, true); // what is there stays
+      else this._setStatus("failed", { message });
     }
 
     async _share() {
       const asked = this.turns.filter((t) => t.role === "user").pop();
       const link = S.linkTo(this.compose.text.value || (asked ? asked.content : ""), this.compose.values(this.whatIf.tau));
       history.replaceState(null, "", link);
-      setText(this.banner, (await S.copy(link)) ? "The link is copied; it carries the prompt and the settings." : "The link is in the address bar; it carries the prompt and the settings.");
+      this._say((await S.copy(link)) ? "The link is copied; it carries the prompt and the settings." : "The link is in the address bar; it carries the prompt and the settings.");
     }
 
     _toggleBig() {
@@ -357,7 +379,9 @@
     _key(event) {
       if (this.node.offsetParent === null || event.defaultPrevented) return;
       const target = event.target instanceof Element ? event.target : document.body;
-      if (target.closest("input, textarea, select, .conversation")) return; // they have keys of their own
+      // Others have keys of their own: a slider has no use for the space bar, an empty prompt none for any of the stage's.
+      const free = target.matches("input[type=range]") ? event.key === " " : this.compose && target === this.compose.text && !target.value;
+      if (!free && target.closest("input, textarea, select, .conversation")) return;
       if (target !== document.body && !this.node.contains(target)) return;
       if (event.key === " " && target.closest("button")) return;
       if (event.key === "Escape") return this.card.close();
@@ -373,21 +397,6 @@
     const stage = new Stage(element, gradio);
     element.stage = stage;
     stage.connect();
-    return stage;
-  };
-
-  S.mountPlayer = function (element) {
-    if (matchMedia("(prefers-color-scheme: dark)").matches) document.body.classList.add("dark");
-    const stage = new Stage(element, null);
-    element.stage = stage;
-    try {
-      const record = S.Record.from(JSON.parse(document.getElementById("trace").textContent), "replay");
-      stage.show(record);
-      stage._setStatus("replay", record.head);
-      setText(stage.model, shortName(record.head.model));
-    } catch {
-      stage._setStatus("failed", { message: "This file holds no trace." });
-    }
     return stage;
   };
 

@@ -21,7 +21,7 @@ from sdlm_core import Trace
 HERE = Path(__file__).parent
 SCRIPTS = (
     "dom.js", "scale.js", "trace.js", "card.js", "passes.js", "answer.js", "cache.js", "timeline.js", "whatif.js",
-    "wire.js", "compose.js", "keep.js", "words.js", "stage.js", "race.js",
+    "wire.js", "compose.js", "keep.js", "words.js", "stage.js", "race.js", "player.js",
 )  # fmt: skip
 DATA_SLOT = "/*SDLM-TRACE*/"
 

@@ -7,7 +7,7 @@
   class Record {
     /**
      * @param {object} head the trace's fields without its passes
-     * @param {string} origin "live", "example" or "file"
+     * @param {string} origin "live", "example", "file" or "replay"
      */
     constructor(head, origin) {
       this.key = ++records;

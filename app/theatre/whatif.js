@@ -45,8 +45,8 @@
       this.range.style.setProperty("--at", 100 * this.tau + "%");
     }
 
-    /** Say what the slider shows now. */
-    say(record, verdict) {
+    /** Say what the slider shows now, and what `next` comes of it. */
+    say(record, verdict, next = "") {
       if (!record || !record.passes.length) return setText(this.note, "A guess is kept while its confidence is above τ, and so is every guess before it.");
       if (!record.judged) {
         return setText(this.note, record.head.config.algorithm === "autoregressive"
@@ -55,7 +55,7 @@
       }
       if (!verdict) return setText(this.note, `Kept: the longest prefix above τ = ${S.short(record.head.config.threshold)}. Move τ to judge these passes again.`);
       const agree = verdict.more ? ` Of ${S.plural(verdict.more, "guess", "guesses")} it would keep beyond the record, ${verdict.agree} ${verdict.agree === 1 ? "is" : "are"} what the run wrote in the end; ≠ marks the others.` : "";
-      setText(this.note, `The recorded run judged again, not decoded again: ${verdict.mean.toFixed(2)} kept a pass instead of ${record.tokensPerPass.toFixed(2)}.${agree}`);
+      setText(this.note, `The recorded run judged again, not decoded again: ${verdict.mean.toFixed(2)} kept a pass instead of ${record.tokensPerPass.toFixed(2)}.${agree}${next}`);
     }
   }
 

@@ -10,15 +10,23 @@
     replay: ({ model, created }) => ["Recording", `A run of ${shortName(model)}${created ? ", " + created.slice(0, 10) : ""}.`],
     waiting: ({ position, model }) =>
       model === "loading"
-        ? ["Waiting", "The model is still loading; your run starts as soon as it is there."]
+        ? ["Waiting", "The model is still loading; decoding starts as soon as it is there."]
         : position > 0
           ? ["Waiting", `Waiting for the model. Your place in the line: ${position}.`]
           : ["Starting", "Reading the prompt …"],
     running: () => ["Decoding", "Each pass appears as the model makes it. Space stops time, not the model."],
     stopped: () => ["Stopped", "Stopped within a pass. What was decoded is kept."],
-    done: ({ reason }) => ["Done", reason === "length" ? "The answer reached its length limit. Step back through it, or move τ." : "The answer is complete. Step back through it, or move τ."],
+    done: ({ reason, judged }) => ["Done", `The answer ${reason === "length" ? "reached its length limit" : "is complete"}. Step back through it${judged ? ", or move τ" : ""}.`],
     failed: ({ message }) => ["Not decoded", String(message || "Something went wrong.")],
   };
+
+  /** What another τ made of the same prompt; `parts` is where the answers part, or −1. */
+  function comparison(before, now, parts) {
+    const line = (record) => `τ = ${S.short(record.head.config.threshold)}: ${S.plural(record.passes.length, "pass")}, ${record.tokensPerPass.toFixed(2)} tokens a pass, ${S.seconds(record.seconds)}`;
+    const cut = [before, now].some((record) => record.tail.finish_reason === "cancelled"); // then one may be a prefix of the other
+    const agree = parts < 0 ? `The answers agree${cut ? " as far as they go" : ""}.` : `The answers part at token ${parts + 1}.`;
+    return `Before, ${line(before)}. Now, ${line(now)}. ${agree}`;
+  }
 
   function explanation(record) {
     const algorithm = record.head.config.algorithm;
@@ -36,5 +44,5 @@
 
   const shortName = (name) => S.shortened(String(name || "").split("/").pop() || "the model", 40);
 
-  S.words = { states: STATES, explanation, lastQuestion, shortName };
+  S.words = { states: STATES, comparison, explanation, lastQuestion, shortName };
 })(globalThis.SDLM);

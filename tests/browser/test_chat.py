@@ -211,6 +211,84 @@ def test_tau_moved_while_it_decodes_judges_what_comes(visitor: Visitor, address:
     assert visitor.text("#stage .answer") == "".join(written)
 
 
+def test_tau_that_rests_while_it_decodes_ends_nothing(visitor: Visitor, address: str) -> None:
+    visitor.open(address)
+    visitor.ask("Count slowly", tau=0.9, tokens=400, wait=False)
+    visitor.page.wait_for_function("document.querySelectorAll('#stage .row:not([hidden])').length > 2")
+    visitor.page.locator("#stage input.tau").fill("0.5")
+    assert "goes on as it began" in visitor.text("#stage .whatif-note")
+    key = visitor.stage("s.record.key")
+    visitor.page.wait_for_timeout(1200)
+    assert visitor.stage("[s.status, s.record.key, s.verdict.tau]") == ["running", key, 0.5]
+    visitor.page.click("#stage .go")
+    visitor.wait("stopped")
+
+
+def test_a_card_of_the_newest_pass_hears_what_became_of_its_guess(visitor: Visitor, address: str) -> None:
+    visitor.open(address)
+    visitor.ask("Count slowly", tokens=400, wait=False, algorithm="self_speculative")
+    visitor.page.wait_for_function("document.querySelectorAll('#stage .row:not([hidden])').length > 2")
+    visitor.stage("s._pin(s.record.passes.length - 1, 7)")
+    said = visitor.text("#stage .card .verdict")
+    visitor.page.wait_for_function(
+        "(said) => document.querySelector('#stage .card .verdict').textContent !== said", arg=said
+    )
+    visitor.page.click("#stage .go")
+    visitor.wait("stopped")
+
+
+def test_space_after_sending_stops_time_not_the_model(visitor: Visitor, address: str) -> None:
+    visitor.open(address)
+    visitor.ask("Count slowly", tokens=400, wait=False)  # by the button, which is now the one that stops
+    visitor.page.wait_for_function("document.querySelectorAll('#stage .row:not([hidden])').length > 2")
+    visitor.page.keyboard.press(" ")
+    assert visitor.stage("[s.status, s.timeline.following]") == ["running", False]
+    visitor.page.click("#stage .go")
+    visitor.wait("stopped")
+    visitor.page.fill("#stage textarea", "Count slowly again")
+    visitor.page.keyboard.press("Enter")
+    visitor.wait("running")
+    visitor.page.wait_for_function("document.querySelectorAll('#stage .row:not([hidden])').length > 2")
+    visitor.page.keyboard.press(" ")  # the focus is still where the prompt was, which is empty
+    assert visitor.stage("[s.status, s.timeline.following, s.compose.text.value]") == ["running", False, ""]
+    visitor.page.keyboard.type("a b")
+    assert visitor.page.input_value("#stage textarea") == "a b"
+    visitor.page.click("#stage .go")
+    visitor.wait("stopped")
+
+
+def test_a_sample_is_drawn_anew(visitor: Visitor, address: str) -> None:
+    visitor.open(address)
+    visitor.stage("s.gradio.send = (request) => (s.asked = [...(s.asked || []), request.settings.seed])")
+    visitor.stage("s.compose.temperature.set(1)")
+    for prompt in ("One", "Two"):
+        visitor.ask(prompt, wait=False)
+        visitor.stage("s._told({ kind: 'failed', message: 'Enough.' })")
+    visitor.stage("s.compose.temperature.set(0)")
+    visitor.ask("Three", wait=False)
+    first, second, greedy = visitor.stage("s.asked")
+    assert first != second
+    assert greedy == 0
+
+
+def test_a_page_loaded_again_has_its_conversation(visitor: Visitor, address: str) -> None:
+    """As Gradio does by itself when the line to the server broke."""
+    visitor.open(address)
+    visitor.ask("One", tokens=16)
+    visitor.ask("Two", tau=0.4, tokens=16)
+    before = visitor.stage("[s.turns, s.record.passes, s.request.settings]")
+    visitor.open(address)
+    assert visitor.stage("[s.turns, s.record.passes, s.request.settings]") == before
+    assert visitor.stage("[s.status, s.whatIf.tau]") == ["done", 0.4]
+    visitor.page.click("text=Retry")
+    visitor.wait("waiting", "running")
+    visitor.wait("done")
+    assert visitor.stage("s.turns.map((t) => t.role)") == ["user", "assistant"] * 2
+    visitor.page.click("#stage button:has-text('Clear')")
+    visitor.open(address)
+    assert visitor.stage("s.status") == "example"
+
+
 def test_decoding_again_that_fails_leaves_the_answer(visitor: Visitor, address: str) -> None:
     visitor.open(address)
     visitor.ask("Why is the sky blue?", tau=0.9, tokens=16)

@@ -22,13 +22,17 @@ def download(visitor: Visitor, button: str) -> Path:
     return Path(waiting.value.path())
 
 
-def load(visitor: Visitor, text: str | bytes, name: str = "trace.json") -> None:
+def choose(visitor: Visitor, text: str | bytes) -> None:
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    file = {"name": "trace.json", "mimeType": "application/json", "buffer": data}
+    visitor.page.set_input_files("#stage input[type=file]", file)
+
+
+def load(visitor: Visitor, text: str | bytes) -> None:
+    """Choose a file and wait for what is said of it."""
     visitor.stage("s._setStatus('empty')")
-    visitor.page.set_input_files(
-        "#stage input[type=file]", {"name": name, "mimeType": "application/json", "buffer": data}
-    )
-    visitor.wait("file", "failed")
+    choose(visitor, text)
+    visitor.page.wait_for_selector("#stage .sdlm[data-status=file], #stage .banner.wrong")
 
 
 def test_a_saved_trace_is_the_cores_and_comes_back(visitor: Visitor, address: str) -> None:
@@ -82,12 +86,41 @@ def test_bad_files_get_one_sentence(visitor: Visitor, address: str) -> None:
     visitor.open(address)
     for name in ("not JSON", "an array", "no passes", "NaN confidence", "token ids that contradict", "deep nesting"):
         load(visitor, BROKEN[name]())
-        assert visitor.stage("s.status") == "failed", name
+        assert visitor.page.get_attribute("#stage .banner", "role") == "alert", name
         sentence = visitor.text("#stage .banner")
-        assert 10 < len(sentence) < 250
+        assert 10 < len(sentence) < 250, name
         assert "Traceback" not in sentence
     load(visitor, make_trace().to_json())
     assert visitor.stage("s.status") == "file"
+
+
+def test_a_loaded_trace_hides_the_conversation_and_gives_it_back(visitor: Visitor, address: str) -> None:
+    visitor.open(address)
+    visitor.ask("Why is the sky blue?", tokens=16)
+    key = visitor.stage("s.record.key")
+    load(visitor, make_trace().to_json())
+    assert visitor.stage("s.status") == "file"
+    assert "no part of your conversation" in visitor.text("#stage .compare")
+    choose(visitor, "not JSON")
+    visitor.page.wait_for_selector("#stage .banner.wrong")
+    assert visitor.stage("s.status") == "file"  # what is there stays
+    visitor.page.click("text=Back to the conversation")
+    assert visitor.stage("[s.status, s.record.key]") == ["done", key]
+    assert "Why is the sky blue?" in visitor.text("#stage .conversation")
+    assert visitor.page.locator("#stage .compare").is_hidden()
+    assert not visitor.page.locator("#stage .banner.wrong").count()
+
+
+def test_a_file_that_comes_after_a_question_does_not_stop_it(visitor: Visitor, address: str) -> None:
+    visitor.open(address)
+    slow = "{ check_trace: () => new Promise((done) => (s.checked = () => done({}))) }"
+    visitor.stage(f"(s.keep.gradio = {{ server: {slow} }})")
+    choose(visitor, make_trace().to_json())
+    visitor.page.wait_for_function("'checked' in document.querySelector('#stage .sdlm').parentNode.stage")
+    visitor.ask("Why is the sky blue?", tokens=16, wait=False)
+    visitor.stage("(s.checked(), 0)")
+    visitor.wait("done")
+    assert visitor.stage("s.record.origin") == "live"
 
 
 def test_a_bad_file_leaves_a_run_alone(visitor: Visitor, address: str) -> None:

@@ -99,6 +99,33 @@ def test_a_stop_in_a_lanes_last_pass_is_a_stop(visitor: Visitor, address: str) -
     assert page.is_disabled("#race .timeline button")
 
 
+def test_a_race_that_had_company_is_run_by_passes(visitor: Visitor, address: str) -> None:
+    page = open_race(visitor, address)
+    races = page.evaluate(
+        RECORDED
+        + """
+          const records = race.lanes.map((lane) => lane.record);
+          return [true, false].map((company) => {
+            start();
+            records.forEach(({ head, passes, tail }, lane) => {
+              race._told({ kind: "start", lane, head });
+              race._told({ kind: "passes", lane, passes });
+              race._told({ kind: "end", lane, tail, last: lane === 2, company: company && lane === 1 });
+            });
+            const measured = race.equal.options[0];
+            const times = race.lanes.map((lane) => lane.numbers.time.textContent);
+            return { offered: !measured.disabled, clock: race.equal.value, times, said: race.banner.textContent };
+          });
+        }"""
+    )
+    assert [race["offered"] for race in races] == [False, True]
+    assert [race["clock"] for race in races] == ["1", ""]
+    assert [time == "shared" for time in races[0]["times"]] == [False, True, False]
+    assert "shared" not in races[1]["times"]
+    assert "Others were decoding too" in races[0]["said"]
+    assert "Others were decoding too" not in races[1]["said"]
+
+
 def test_lanes_say_how_far_a_race_got(visitor: Visitor, address: str) -> None:
     page = open_race(visitor, address)
     ends = page.evaluate(
