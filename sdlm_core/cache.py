@@ -63,6 +63,9 @@ class CachePool:
                     buffer[cache.slot, :, : last.length] = buffer[last.slot, :, : last.length]
             last.slot = cache.slot
             self.caches[last.slot] = last
+        if self.keys and self.keys[0].dtype == torch.float16:  # it may have overflowed, and the next run reads beyond
+            for buffer in (*self.keys, *self.values):
+                buffer[len(self.caches)].zero_()
 
     def reserve(self, rows: int) -> None:
         """Make room for `rows` rows in every slot."""

@@ -15,12 +15,13 @@ from torch import Tensor
 
 from sdlm_core import masks
 from sdlm_core.cache import CachePool, KVCache
-from sdlm_core.fixed import MOST_ROWS
+from sdlm_core.fixed import FEWEST_ROWS, MOST_ROWS
 from sdlm_core.language_model import LanguageModel
 from sdlm_core.linear import few_attending
 from sdlm_core.model import attend_rows, attention
 
 SHARED_ROWS = 32  # a run of more rows in a pass attends for itself
+APART = 256  # rows that a second pass over the weights may as well compute: about where a GPU stops waiting for them
 STEP = 64  # attention is computed over a multiple of so many rows of a cache; where runs share it, of twice as many
 
 
@@ -49,8 +50,9 @@ def forward_rows(lm: LanguageModel, caches: Sequence[KVCache], plans: Sequence[P
     if fixed is None or any(cache.pool is not caches[0].pool for cache in caches):
         return _flat(lm, caches, plans)
     # First the runs of few rows: their padding writes beyond every frontier, where a prompt's rows are to come.
-    short = [i for i, n in enumerate(sizes) if n <= MOST_ROWS]
-    long = [i for i, n in enumerate(sizes) if n > MOST_ROWS]
+    most = _padded_to(sizes)
+    short = [i for i, n in enumerate(sizes) if n <= most]
+    long = [i for i, n in enumerate(sizes) if n > most]
     out: dict[int, Tensor] = {}
     if short:
         tables = [_table(plans[i]) for i in short]
@@ -58,6 +60,20 @@ def forward_rows(lm: LanguageModel, caches: Sequence[KVCache], plans: Sequence[P
     if long:
         out.update(zip(long, _flat(lm, [caches[i] for i in long], [plans[i] for i in long]), strict=True))
     return [out[i] for i in range(len(sizes))]
+
+
+def _padded_to(sizes: Sequence[int]) -> int:
+    """The rows that runs are padded to at fixed shapes; those with more are read apart, where padding all the others
+    to their width would cost more."""
+
+    def cost(most: int) -> int:
+        wide = [n for n in sizes if n > most]
+        return len(sizes) * most + (APART + sum(wide) if wide else 0)
+
+    widths = [FEWEST_ROWS]
+    while widths[-1] < MOST_ROWS:
+        widths.append(2 * widths[-1])
+    return min(widths, key=cost)
 
 
 def _table(plan: Plan) -> Tensor:

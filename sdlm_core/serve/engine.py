@@ -136,8 +136,8 @@ class Engine:
     ) -> Ticket:
         """Queue a run. Raises SDLMError for one that cannot be run or never fits, EngineFull when the line is full.
 
-        on_news is called whenever there is something to `take`, and when the line has moved, on the thread that brought
-        the news; it must return at once.
+        on_news is called whenever there is something to `take`, and when the line has moved, on any thread; it must
+        return at once.
         """
         ticket = Ticket(self, Run(self.lm, prompt, config, self._pool), on_news)
         alone = cache_bytes(self.lm.transformer.shape, ticket.rows + self._padding, self.lm.dtype)
@@ -229,6 +229,8 @@ class Engine:
             if not batch:
                 continue
             try:
+                if self._padding:  # graphs hold for one place of the buffers, so these grow before an answer, not in it
+                    self._pool.reserve(max(ticket.rows for ticket in batch) + self._padding)
                 advance([ticket.run for ticket in batch], self.prefill_rows)
             except Exception as error:
                 self._after_failure(batch, error)

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 class Inbox:
     """Filled on one thread, emptied on another.
 
-    on_news is called on the filling thread whenever there is something to `take`; it must return at once.
+    on_news is called, on either, whenever there is something to `take`; it must return at once.
     """
 
     def __init__(self, on_news: Callable[[], None] | None = None) -> None:

@@ -18,6 +18,7 @@ from sdlm_core import DecodeConfig
 from sdlm_core.cache import CachePool
 from sdlm_core.decoding import Run, advance
 from sdlm_core.fixed import FixedForward, wanted
+from sdlm_core.serve import Engine
 
 Load = Callable[..., sdlm_core.LanguageModel]
 
@@ -60,6 +61,51 @@ def test_runs_at_fixed_shapes_are_the_runs_alone(load: Load, kind: str, causal_a
         assert run.token_ids == alone.token_ids
         assert [p.accepted for p in run.passes] == [p.accepted for p in alone.passes]
     assert pool.caches == []
+
+
+def test_one_wide_run_does_not_widen_everybodys(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A prompt of 100 tokens joins: sixteen others, of 8 rows each, are not padded to 128 for it."""
+    lm = load(kind="llama", tied=True)
+    pool = fixed_pool(lm)
+    widths: list[int] = []
+    hidden = FixedForward.hidden
+
+    def noted(self: FixedForward, caches: Any, tables: Any) -> Any:
+        widths.append(max(table.shape[1] for table in tables))
+        return hidden(self, caches, tables)
+
+    monkeypatch.setattr(FixedForward, "hidden", noted)
+    narrow = [([5 + i, 9], DecodeConfig(block_size=4, threshold=0.3, max_new_tokens=12)) for i in range(16)]
+    jobs = [*narrow, ([7] * 100, DecodeConfig(block_size=8, threshold=0.3, max_new_tokens=12))]
+    runs = [Run(lm, prompt, config, pool) for prompt, config in jobs]
+    while active := [run for run in runs if run.finish_reason is None]:
+        advance(active)
+    assert widths[0] <= 8
+    for run, (prompt, config) in zip(runs, jobs, strict=True):
+        assert run.token_ids == sdlm_core.decode(lm, prompt, config).token_ids
+
+
+def test_an_engines_buffers_grow_before_an_answer_not_in_it(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Growing discards every graph."""
+    lm = load(kind="llama", tied=True)
+    pool = fixed_pool(lm)
+    monkeypatch.setattr(type(lm), "new_pool", lambda self, lasting=False: pool)
+    versions = []
+    with Engine(lm) as engine:
+        for _ in engine.stream("hello", DecodeConfig(block_size=8, threshold=0.0, max_new_tokens=300)):
+            versions.append(pool.version)
+    assert len(set(versions)) == 1
+
+
+def test_a_slot_that_overflowed_is_clean_for_the_next_run() -> None:
+    pool = CachePool(1, 4, [torch.device("cpu")], torch.float16, slots=2)
+    stays, gone = pool.join(), pool.join()
+    pool.reserve(8)
+    pool.values[0][stays.slot] = 1
+    pool.values[0][gone.slot, :, 3] = torch.nan
+    pool.leave(gone)
+    assert pool.values[0].isfinite().all()
+    assert (pool.values[0][stays.slot] == 1).all()
 
 
 def placed_on(device: str) -> Any:
