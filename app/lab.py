@@ -56,9 +56,10 @@ MOVE = """(tau) => {
 }"""
 RESIZE = """() => { setTimeout(() => document.querySelectorAll("#lab .js-plotly-plot").forEach(
   (gd) => gd.offsetParent && window.Plotly.Plots.resize(gd)), 60); return []; }"""
-# Both buttons go grey in the browser, at the click: two sweeps at once would each write over the other's results.
-BUSY = """() => [{ __type__: "update", interactive: false }, { __type__: "update", interactive: false }]"""
-READY = BUSY.replace("false", "true")
+# The buttons that start a sweep go grey in the browser, at the click: two sweeps at once would each write over the
+# other's results. Stop is alive only meanwhile.
+BUSY = """() => [false, false, true].map((interactive) => ({ __type__: "update", interactive }))"""
+READY = BUSY.replace("[false, false, true]", "[true, true, false]")
 # Nobody knows the right answer to a visitor's prompt, so its quality is the agreement with τ 1.
 NOT_GRADED = """(quality) => quality === "accuracy" ? "agreement" : quality"""
 CSS = (
@@ -146,7 +147,8 @@ def behind(
         counts = [sum(r["accepted"].count(n) for r in same) for n in range(1, shown["block_size"] + 1)]
         # Several τ meet the same candidates again and again, so only the run at τ 1 is asked about confidence.
         at_one = [r for r in rated if r["threshold"] == 1.0]
-        where = f"Your last sweep: {shown['label']}, {len(same)} prompt{'s' if len(same) > 1 else ''}."
+        where = f"Your last sweep: {shown['label']}, "
+        where += "1 prompt." if len(same) == 1 else f"{len(same)} prompts; “Along the answer” draws the first of them."
         return (
             details.reliability(lab_runs.reliability_rows(at_one)),
             details.accepted_lengths(counts),
@@ -178,6 +180,7 @@ def build(house: House, tab: gr.Tab) -> None:
         )
         results = gr.State([])
         changed = gr.State(0.0)  # when the results last changed; of the results themselves Gradio would hash every bit
+        noticed = gr.State(0.0)  # the last such time at which the pictures turned to the sweep
         with gr.Row(elem_classes="controls"):
             rule = gr.Radio(RULES, value="prob_conf", label="Rule", min_width=180)
             d = gr.Radio([2, 4, 8], value=8, label="D, candidates a pass", min_width=150)
@@ -205,7 +208,7 @@ def build(house: House, tab: gr.Tab) -> None:
         with gr.Row():
             one = gr.Button("Sweep this prompt", variant="primary", elem_id="lab-one")
             many = gr.Button("Sweep this problem set", elem_id="lab-many")
-            stop = gr.Button("Stop", elem_id="lab-stop")
+            stop = gr.Button("Stop", interactive=False, elem_id="lab-stop")
             clear = gr.Button("Forget my runs")
         status = gr.HTML("", elem_id="lab-status", padding=False)
         with gr.Row():
@@ -275,14 +278,17 @@ def build(house: House, tab: gr.Tab) -> None:
         """A sweep's news as the page's values; whatever goes wrong becomes a sentence."""
         known = list(results)
         number = 1 + max((r["sweep"] for r in known), default=0)
+        dropped = 0
         try:
             async for update in lab_runs.sweep(house, prompts, rule, int(d), owner):
                 new = [{**r, "sweep": number} for r in update.results]
-                known = (known + new)[-lab_runs.MAX_RUNS :]
+                dropped += max(0, len(known) + len(new) - lab_runs.KEEP_RESULTS)
+                known = (known + new)[-lab_runs.KEEP_RESULTS :]
+                said = _bar(update.sentence + _dropped(dropped), update.done)
                 if new:
-                    yield _bar(update.sentence, update.done), known, time.monotonic()
+                    yield said, known, time.monotonic()
                 else:
-                    yield _bar(update.sentence, update.done), gr.skip(), gr.skip()
+                    yield said, gr.skip(), gr.skip()
         except SDLMError as error:
             yield html.escape(str(error)), known, gr.skip()
         except Exception as error:
@@ -299,35 +305,48 @@ def build(house: House, tab: gr.Tab) -> None:
         async for news in follow(problems, wire.owner_of(request), *values):
             yield news
 
+    buttons = [one, many, stop]
     one.click(None, quality, quality, js=NOT_GRADED, api_visibility="private")
     running: list[Any] = []
     for button, function, source_of in ((one, sweep_prompt, prompt), (many, sweep_problems, count)):
-        begun = button.click(None, None, [one, many], js=BUSY, api_visibility="private")
+        begun = button.click(None, None, buttons, js=BUSY, api_visibility="private")
         event = begun.then(
             function, [source_of, rule, d, results], [status, results, changed], concurrency_limit=None, **quiet
         )
-        event.then(lambda: "sweep", None, look, queue=False, **quiet).then(**pictures)
+        event.then(_turn_to_sweep, [changed, noticed], [look, noticed], queue=False, **quiet).then(**pictures)
         event.then(_files, results, [as_csv, as_json], queue=False, **quiet)
         for over in (event.then, event.failure):
-            over(None, None, [one, many], js=READY, api_visibility="private")
+            over(None, None, buttons, js=READY, api_visibility="private")
         running.append(event)
     # First the end of the stream, then the word for it: a message under way must not overwrite it.
     stopped = stop.click(None, None, None, cancels=running, queue=False, **quiet)
     stopped = stopped.then(lambda: "Stopped.", None, status, queue=False, **quiet)
     stopped.then(_files, results, [as_csv, as_json], queue=False, **quiet)
-    stopped.then(lambda: "sweep", None, look, queue=False, **quiet).then(**pictures)
+    stopped.then(_turn_to_sweep, [changed, noticed], [look, noticed], queue=False, **quiet).then(**pictures)
     cleared = clear.click(None, None, None, cancels=running, queue=False, **quiet)
     # In the queue, for only of its events Gradio tells the page that they changed a state.
     cleared = cleared.then(lambda: ([], "", 0.0), None, [results, status, changed], **quiet)
     cleared.then(_files, results, [as_csv, as_json], queue=False, **quiet)
     cleared.then(**pictures)
     for over in (stopped.then, cleared.then):
-        over(None, None, [one, many], js=READY, api_visibility="private")
+        over(None, None, buttons, js=READY, api_visibility="private")
 
 
 def _bar(sentence: str, done: float) -> str:
     """Progress as a bar and in words."""
     return f'<progress max="1" value="{done:.3f}"></progress> {html.escape(sentence)}'
+
+
+def _dropped(runs: int) -> str:
+    """What a visitor is told when a sweep has pushed out runs."""
+    if not runs:
+        return ""
+    return f" {lab_runs.KEEP_RESULTS} runs are kept, so your oldest {runs} made room for these."
+
+
+def _turn_to_sweep(changed: float, noticed: float) -> tuple[Any, Any]:
+    """What to look at when a sweep has ended: the sweep, if there are results that nobody was turned to."""
+    return ("sweep", changed) if changed > noticed else (gr.skip(), gr.skip())
 
 
 def leave(owner: str) -> None:

@@ -26,7 +26,8 @@ from sdlm_core.evaluate.tasks import Item, TaskSet
 TAUS = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
 MAX_PROBLEMS = 20
 MAX_NEW_TOKENS = 100  # tokens an answer to a visitor's own prompt may have
-MAX_RUNS = 400  # results a session keeps
+# Results a session keeps. One takes about 100 kB where a pass keeps one token: each guess with its confidence.
+KEEP_RESULTS = 400
 
 Result = dict[str, Any]
 

@@ -30,7 +30,7 @@ class Request:
 
     run_id: str
     messages: list[dict[str, str]]
-    configs: list[DecodeConfig]  # one for the chat, three for a race
+    configs: list[DecodeConfig]  # decoded one after the other: one for the chat, three for a race, more in a sweep
 
 
 def parse_request(data: Any, race: bool = False) -> Request:

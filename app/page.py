@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from app import chat, lab, race, wire
+from app.body_limit import BodyLimit
 from app.runs import House
 from app.theatre import theatre
 
@@ -17,6 +20,8 @@ FONT_MONO = ["IBM Plex Mono", "ui-monospace", "Consolas", "monospace"]
 
 def build(house: House) -> gr.Blocks:
     """All tabs, wired to one house."""
+    # Gradio works out statistics of its last 10,000 events after each of them, wanted or not; never after so many.
+    os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000000000")
     # Gradio keeps a copy of every file that was offered for download: looked for hourly, deleted after a day.
     with gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False, delete_cache=(3600, 86400)) as page:
         with gr.Tabs(elem_id="tabs"):
@@ -36,7 +41,7 @@ def build(house: House) -> gr.Blocks:
 
 
 def launch_options() -> dict[str, Any]:
-    """How the page is served: no scripts, fonts or counters from elsewhere."""
+    """How the page is served: no scripts, fonts or counters from elsewhere, and no request that is too large."""
     plex = [gr.themes.LocalFont("IBM Plex Sans", weights=(400, 700)), *FONT[1:]]
     mono = [gr.themes.LocalFont("IBM Plex Mono", weights=(400, 700)), *FONT_MONO[1:]]
     return {
@@ -44,6 +49,9 @@ def launch_options() -> dict[str, Any]:
         "head": theatre.head(),
         "footer_links": [],
         "ssr_mode": False,
-        "max_file_size": "20mb",
-        "state_session_capacity": 500,  # Gradio keeps each session's last values, a few hundred kB, until so many came
+        "max_file_size": "20mb",  # of an upload; what else is sent is for BodyLimit
+        "app_kwargs": {"middleware": [Middleware(BodyLimit)]},
+        # Gradio keeps each session's last values, about 0.27 MiB, until so many others came: some 40 MiB in all. The
+        # visitor who has been idle longest then loses the results of the lab.
+        "state_session_capacity": 150,
     }

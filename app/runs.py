@@ -19,6 +19,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import sys
 import threading
 import time
 from collections import OrderedDict
@@ -40,7 +41,7 @@ MAX_RUNS = 32  # runs in one forward pass
 MAX_WAITING = 64  # visitors in line for them
 MAX_OWN = 4  # runs of one browser session: an answer, a race, a sweep, and one that is just being stopped
 KEEP_RUNS = 64  # finished runs whose messages can still be asked for,
-KEEP_CHARACTERS = 200_000_000  # while all messages together are no longer than this
+KEEP_BYTES = 200_000_000  # while all messages together take no more memory than this
 FLUSH_SECONDS = 0.04  # passes that come faster travel together
 OVERLAP = 4  # messages said again, since a browser may skip an update; what has been said costs no wire
 PASS_SECONDS = 3.0  # more than a pass takes; who is in line for longer waits for room, be it memory
@@ -87,11 +88,12 @@ class Feed:
     company: bool = False  # whether someone else has been in the engine with the lane in hand
     stopped: bool = False
     over: bool = False
-    characters: int = 0
+    size: int = 0  # bytes of memory that the messages take
 
     def say(self, message: Message) -> None:
-        self.messages.append(_encoded(message))
-        self.characters += len(self.messages[-1])
+        text = _encoded(message)
+        self.messages.append(text)
+        self.size += sys.getsizeof(text)  # one emoji makes Python keep a text at 4 bytes a character
 
     def ring(self) -> None:
         """There is news. From any thread, at once."""
@@ -158,7 +160,6 @@ class House:
             "model": str(self.lm.name),
             "block_size": self.lm.block_size,
             "device": str(self.lm.description),
-            "waiting": self._engine.load[1],
         }
 
     # -- one request --------------------------------------------------------------------------------------------------
@@ -306,11 +307,11 @@ class House:
     def _remember(self, feed: Feed) -> None:
         self._feeds[feed.request.run_id] = feed
         finished = [old_id for old_id, old in self._feeds.items() if old.over]
-        characters = sum(old.characters for old in self._feeds.values())
+        size = sum(old.size for old in self._feeds.values())
         for number, old_id in enumerate(finished):
-            if len(finished) - number <= KEEP_RUNS and characters <= KEEP_CHARACTERS:
+            if len(finished) - number <= KEEP_RUNS and size <= KEEP_BYTES:
                 break
-            characters -= self._feeds.pop(old_id).characters
+            size -= self._feeds.pop(old_id).size
 
 
 def _mean_log_likelihood(lm: LanguageModel, messages: list[dict[str, str]], token_ids: Sequence[int]) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from sdlm_core import SDLMError
 log = logging.getLogger(__name__)
 
 EXAMPLES = Path(__file__).parent.parent / "assets" / "examples"
+# One trace at a time is read: many at once, each of megabytes, would keep the decoder from its turn at the interpreter.
+READING = threading.Lock()
 
 
 async def follow(house: House, data: Any, owner: str, race: bool = False) -> AsyncIterator[dict[str, Any]]:
@@ -62,7 +65,8 @@ def server_functions(house: House) -> list[Callable[..., Any]]:
     def check_trace(text: Any) -> dict[str, str]:
         """Whether a file is a trace, and if not, the sentence that says why."""
         try:
-            limits.parse_trace(text)
+            with READING:
+                limits.parse_trace(text)
         except SDLMError as error:
             return {"error": str(error)}
         except Exception as error:

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from app.plots import style
 
 
-def reliability(rows: Sequence[dict[str, Any]], title: str = "") -> go.Figure:
+def reliability(rows: Sequence[dict[str, Any]]) -> go.Figure:
     """Confidence against the share that was right, one line a position in the block.
 
     rows: position, n, ece, count, confidence (mean) and right for each bin, as in a sweep's "calibration". Position 1
@@ -36,15 +36,19 @@ def reliability(rows: Sequence[dict[str, Any]], title: str = "") -> go.Figure:
             mode="lines+markers",
             name=f"position {row['position']} (error {row['ece']:.2f})",
             line={"color": shade, "width": 1.6},
-            marker={"color": shade, "size": [5 + 11 * (row["count"][i] / largest) ** 0.5 for i in bins]},
+            marker={
+                "color": shade,
+                "symbol": style.position_symbol(row["position"]),
+                "size": [7 + 9 * (row["count"][i] / largest) ** 0.5 for i in bins],
+                "opacity": 1,  # else Plotly makes markers of many sizes pale,
+                "line": {"width": 0},  # and rings them in white, so that small ones lose their shape
+            },
             customdata=[row["count"][i] for i in bins],
             hovertemplate=f"<b>position {row['position']}</b><br>mean confidence %{{x:.2f}}<br>right %{{y:.0%}}"
             "<br>n = %{customdata}<extra></extra>",
         )
     fig.update_xaxes(range=[-0.03, 1.03], dtick=0.2)
     fig.update_yaxes(range=[-0.03, 1.05], dtick=0.2, tickformat=".0%")
-    if title:
-        fig.update_layout(title={"text": style.text(title), "font": {"size": 14}}, margin={"t": 40})
     return fig
 
 
@@ -112,7 +116,8 @@ def training_loss(
 ) -> go.Figure:
     """Loss at each position in the block against rows trained, smoothed; the published final losses at the right.
 
-    log: lines of a training log with rows and loss_pos_1 … loss_pos_D, as `retrofit` writes it.
+    log: lines of a training log with rows and loss_pos_1 … loss_pos_D, as `retrofit` writes it. The published ones have
+    the marker of their D; they stand above each other in the order of the positions.
     """
     steps = [row for row in log if isinstance(row.get("rows"), int | float) and "loss_pos_1" in row]
     if not steps:
@@ -129,7 +134,7 @@ def training_loss(
             y=smooth[::stride],
             mode="lines",
             name=f"position {position}",
-            line={"color": style.position_colour(position, d), "width": 1.8},
+            line={"color": style.position_colour(position, d), "width": 1.8, "dash": style.position_dash(position)},
             hovertemplate=f"position {position}: %{{y:.2f}} after %{{x:,}} rows<extra></extra>",
         )
     for name, losses in (published or {}).get("training", {}).get("final_loss_smoothed", {}).items():

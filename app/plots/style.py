@@ -1,7 +1,8 @@
 """How every plot looks: one layout, readable on light and dark pages and on a phone, safe for colour-blind readers.
 
 Backgrounds are transparent. Text and grid take the page's colours by CSS, since a figure does not know the theme; lines
-have mid tones that stand out on both. Nothing is told by colour alone: D also has its marker, a rule its dash.
+have mid tones that stand out on both, 3:1 or more. Nothing is told by colour alone: D also has its marker, a rule its
+dash, and a place in the block its marker or dash, or its place in the plot.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from typing import Any
 import plotly.graph_objects as go
 
 # From the theatre's scale (viridis), its ends moved inwards so that they read on white and on black.
-SCALE = ("#6a55b5", "#4a7fc1", "#2f93b0", "#1f9e94", "#3fae6e", "#7fb53a", "#b3a91f", "#d69a12")
+SCALE = ("#6a55b5", "#4a7fc1", "#2f93b0", "#1f9e94", "#2fa063", "#6b9f2b", "#9a8f14", "#c27c0e")
+POSITION_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star", "pentagon")
+POSITION_DASHES = ("solid", "dash", "dot", "dashdot")
 D_COLOURS = {2: "#c9820a", 4: "#1f9e94", 8: "#7a63d1", 16: "#4a7fc1"}
 D_SYMBOLS = {2: "triangle-up", 4: "square", 8: "circle", 16: "pentagon"}
 GREY = "#878e99"
@@ -40,6 +43,16 @@ def symbol(block_size: int | None) -> str:
 def position_colour(position: int, block_size: int) -> str:
     """The colour of a place in the block, 1 … D: from indigo, near, to ochre, far."""
     return SCALE[(position - 1) * (len(SCALE) - 1) // max(1, block_size - 1)]
+
+
+def position_symbol(position: int) -> str:
+    """The marker of a place in the block, 1 … D; the ninth has the first's again, in another colour."""
+    return POSITION_SYMBOLS[(position - 1) % len(POSITION_SYMBOLS)]
+
+
+def position_dash(position: int) -> str:
+    """The line of a place in the block: unlike those of its neighbours, the same as four places on."""
+    return POSITION_DASHES[(position - 1) % len(POSITION_DASHES)]
 
 
 def figure(x_title: str, y_title: str, height: int = 420) -> go.Figure:

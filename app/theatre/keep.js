@@ -37,7 +37,7 @@
     if (file.size > LARGEST) throw new Error(`This file is too large: ${(file.size / 1e6).toFixed(0)} MB, at most ${LARGEST / 1e6} MB are read.`);
     const text = await file.text();
     const answer = await check(text);
-    if (answer.error) throw new Error(answer.error);
+    if (!answer || answer.error) throw new Error(answer ? answer.error : "The server did not take this file.");
     let data;
     try {
       data = JSON.parse(text);

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import gradio as gr
 import pytest
 
 import sdlm_core
@@ -176,6 +177,47 @@ def test_problems_of_one_setting_become_one_point() -> None:
     assert lab_runs.as_points(read)[0]["log_likelihood"] == -1.75  # nats a token, so the long answer counts for more
     assert lab_runs.as_points(read)[0]["wall_clock"] == 1.5
     assert (lab_runs.as_points(read)[0]["n"], lab_runs.as_points(read)[0]["timed"]) == (3, 2)
+
+
+def test_a_caption_says_which_of_the_prompts_it_is_of() -> None:
+    one, many = [result()], [result(item=name, accepted=[n] * 4) for n, name in enumerate("abc", 1)]
+    assert lab.behind("problems", "prob_conf", 4, 0.9, one)[3].startswith(
+        f"Your last sweep: {one[0]['label']}, 1 prompt."
+    )
+    _, _, along, where = lab.behind("problems", "prob_conf", 4, 0.9, many)
+    assert "3 prompts; “Along the answer” draws the first of them." in where
+    assert list(along.data[0].y) == [1] * 4
+
+
+def test_the_pictures_turn_to_a_sweep_only_for_its_results() -> None:
+    skip = lab._turn_to_sweep(0.0, 0.0)
+    assert skip == (gr.skip(), gr.skip()), "nothing has come"
+    assert lab._turn_to_sweep(5.0, 0.0) == ("sweep", 5.0)
+    assert lab._turn_to_sweep(5.0, 5.0) == skip, "a later sweep that failed at once"
+    assert lab._turn_to_sweep(0.0, 5.0) == skip, "all have been forgotten"
+
+
+def test_a_sweep_says_when_older_runs_make_room(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lab_runs, "KEEP_RESULTS", 12)
+    with gr.Blocks() as page, gr.Tab() as tab:
+        lab.build(house, tab)
+    sweep: Any = next(f.fn for f in page.fns.values() if f.name == "sweep_prompt")
+    house.load()
+
+    async def swept(results: list[dict[str, Any]]) -> tuple[list[str], list[dict[str, Any]]]:
+        said = []
+        request = SimpleNamespace(session_hash="me")
+        async for status, known, _ in sweep(request, "the cat sat", "prob_conf", 4, results):
+            said.append(status)
+            results = known if isinstance(known, list) else results
+        return said, results
+
+    said, results = asyncio.run(swept([]))
+    assert (len(results), results[0]["sweep"]) == (9, 1)
+    assert "made room" not in "".join(said)
+    said, results = asyncio.run(swept(results))
+    assert [r["sweep"] for r in results] == [1] * 3 + [2] * 9
+    assert said[-1].endswith("Done: 9 runs. 12 runs are kept, so your oldest 6 made room for these.")
 
 
 def test_files_to_download() -> None:

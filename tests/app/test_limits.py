@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from typing import Any
 
 import pytest
 
-from app import limits
+from app import limits, wire
+from app.runs import House
 from sdlm_core import SDLMError
 from tests.app.broken import BROKEN
 from tests.app.synthetic import HOSTILE, make_trace
@@ -91,6 +94,27 @@ def test_a_broken_trace_is_a_sentence(name: str) -> None:
 def test_good_traces_are_read() -> None:
     for trace in (make_trace(), make_trace(50, block_size=4), make_trace(texts=HOSTILE)):
         assert limits.parse_trace(trace.to_json()) == trace
+
+
+def test_traces_of_many_visitors_are_read_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, most = 0, 0
+
+    def parse_trace(_: Any) -> None:
+        nonlocal reading, most
+        reading += 1
+        most = max(most, reading)
+        time.sleep(0.01)
+        reading -= 1
+        raise SDLMError("No trace.")
+
+    monkeypatch.setattr(limits, "parse_trace", parse_trace)
+    tabs = [{f.__name__: f for f in wire.server_functions(House(lambda: None))} for _ in range(2)]
+    threads = [threading.Thread(target=tabs[n % 2]["check_trace"], args=("",)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == 1
 
 
 def test_a_trace_too_large_or_too_wide_is_refused() -> None:

@@ -56,6 +56,13 @@ def test_the_page_is_built_without_a_model() -> None:
     assert {block.label for block in blocks.blocks.values() if type(block).__name__ == "Tab"} >= {"Watch", "Race"}
 
 
+def test_gradio_works_out_no_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = page.build(House(lambda: None))
+    monkeypatch.setattr(blocks._queue, "_get_df", None)  # what it would call after each event
+    blocks._queue.events_recorded += 1
+    blocks._queue.compute_analytics_summary([{"function": "decode", "status": "success", "process_time": 1.0}])
+
+
 def test_the_shipped_examples_are_traces() -> None:
     ask = {f.__name__: f for f in wire.server_functions(House(lambda: None))}
     race = [Trace.from_json(text) for text in ask["race_example"]()]

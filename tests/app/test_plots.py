@@ -93,6 +93,34 @@ def test_reliability_leaves_out_the_first_position() -> None:
     assert details.reliability([]).layout.annotations[0].text
 
 
+def contrast(one: str, other: str) -> float:
+    """The ratio of two colours' luminances, as WCAG 2 has it."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("colour", [*style.SCALE, *style.D_COLOURS.values(), style.GREY, style.ACCENT])
+def test_every_colour_stands_out_on_light_and_on_dark_pages(colour: str) -> None:
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
+    for page in ("#ffffff", "#0b0f19", "#14161a"):
+        assert contrast(colour, page) >= 3, page
+
+
+def test_a_position_is_told_without_its_colour() -> None:
+    rows = [r for r in SWEEP["calibration"] if (r["set"], r["block_size"], r["algorithm"]) == ("chat", 8, "prob_conf")]
+    symbols = [line.marker.symbol for line in details.reliability(rows).data[1:]]
+    assert len(set(symbols)) == len(symbols) == 7
+    dashes = [line.line.dash for line in details.training_loss(make_log()).data]
+    assert len(dashes) == 8
+    assert all(len(set(dashes[i : i + 4])) == 4 for i in range(5)), "unlike their neighbours"
+
+
 def test_accepted_lengths_and_the_way_along_an_answer() -> None:
     bars = details.accepted_lengths([5, 3, 2]).data[0]
     assert (list(bars.x), list(bars.y)) == ([1, 2, 3], [0.5, 0.3, 0.2])

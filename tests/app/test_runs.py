@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,76 +16,10 @@ import sdlm_core
 from app import limits, runs
 from sdlm_core import SDLMError
 from sdlm_core.evaluate.likelihood import log_likelihoods
-from sdlm_core.serve import engine as engine_module
+from tests.app.conftest import Passes
 
 TOKENS = 40  # of every answer here, and as many passes
 SETTINGS = {"algorithm": "prob_conf", "block_size": 4, "threshold": 1.0, "max_new_tokens": TOKENS}
-
-
-class Passes:
-    """Stands before the decoder: slow enough to act meanwhile, and counting. A prompt with "break" in it breaks."""
-
-    def __init__(self) -> None:
-        self.made = 0
-        self.sizes: list[int] = []  # runs in each forward pass
-        self.seconds = 0.005
-        self.entered, self.free = threading.Event(), threading.Event()  # a pass has begun; passes may end
-        self.free.set()
-
-    def __call__(self, batch: Sequence[sdlm_core.Run], prefill_rows: int) -> Any:
-        self.entered.set()
-        self.free.wait(10)
-        time.sleep(self.seconds)
-        if any("break" in run.prompt_text for run in batch):
-            raise ZeroDivisionError("a secret of the server")
-        self.made += 1
-        self.sizes.append(len(batch))
-        return sdlm_core.advance(batch, prefill_rows)
-
-
-@pytest.fixture
-def passes(monkeypatch: pytest.MonkeyPatch) -> Passes:
-    made = Passes()
-    monkeypatch.setattr(engine_module, "advance", made)
-    monkeypatch.setattr(runs, "HEARTBEAT_SECONDS", 0.02)
-    return made
-
-
-@pytest.fixture
-def lm(load: Callable[..., sdlm_core.LanguageModel]) -> sdlm_core.LanguageModel:
-    return load(kind="qwen2", tied=False, causal_attn=True)
-
-
-def opened(house: runs.House) -> runs.House:
-    house.open()
-    while house.status()["state"] == "loading":
-        time.sleep(0.002)
-    return house
-
-
-@pytest.fixture
-def house(passes: Passes, lm: sdlm_core.LanguageModel) -> Iterator[runs.House]:
-    made = opened(runs.House(lambda: lm))
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def narrow(
-    passes: Passes, lm: sdlm_core.LanguageModel, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[int, int], runs.House]]:
-    """A house for so many runs at once and so many in line."""
-    made: list[runs.House] = []
-
-    def build(at_once: int, in_line: int) -> runs.House:
-        monkeypatch.setattr(runs, "MAX_RUNS", at_once)
-        monkeypatch.setattr(runs, "MAX_WAITING", in_line)
-        made.append(opened(runs.House(lambda: lm)))
-        return made[-1]
-
-    yield build
-    for house in made:
-        house.close()
 
 
 def request(n: int, content: str = "the cat", race: bool = False, **changes: Any) -> limits.Request:
@@ -324,10 +259,21 @@ def test_only_so_many_finished_runs_are_kept(house: runs.House, monkeypatch: pyt
 
 def test_nor_more_than_fit_the_memory(house: runs.House, monkeypatch: pytest.MonkeyPatch) -> None:
     asyncio.run(told(house, request(0)))
-    monkeypatch.setattr(runs, "KEEP_CHARACTERS", int(2.5 * sum(map(len, house.missed(f"{0:032x}", 0)))))
+    monkeypatch.setattr(runs, "KEEP_BYTES", int(2.5 * sum(map(sys.getsizeof, house.missed(f"{0:032x}", 0)))))
     for n in range(1, 5):
         asyncio.run(told(house, request(n)))
     assert [bool(house.missed(f"{n:032x}", 0)) for n in range(5)] == [False, False, True, True, True]
+
+
+def test_what_a_message_takes_is_counted_in_bytes() -> None:
+    """Python keeps a text with one emoji in it at four bytes a character."""
+    loop = asyncio.new_event_loop()
+    plain, wide = (runs.Feed(request(n), "me", loop) for n in range(2))
+    plain.say({"text": "a" * 10_000})
+    wide.say({"text": "a" * 9_999 + "😀"})
+    loop.close()
+    assert 10_000 < plain.size < 11_000
+    assert 40_000 < wide.size < 41_000
 
 
 def test_the_newest_answer_of_a_session(house: runs.House) -> None:

@@ -129,7 +129,7 @@ def test_a_run_is_told_whole_and_in_order(house: runs.House) -> None:
         assert messages[-1]["tail"]["text"] == trace.text
         assert messages[-1]["tail"]["finish_reason"] == trace.finish_reason
     assert house.status()["state"] == "ready"
-    assert house.status()["waiting"] == 0
+    assert house._engine.load[1] == 0
 
 
 def test_a_race_and_other_visitors_at_the_same_time(house: runs.House) -> None:
@@ -169,12 +169,12 @@ def test_who_waits_for_a_gpu_is_told_so_and_may_give_up(
 
     async def scenario() -> list[dict[str, Any]]:
         story = asyncio.create_task(told(house, wish))
-        await until(lambda: house.status()["waiting"] == 1)
+        await until(lambda: house._engine.load[1] == 1)
         await asyncio.sleep(0.2)
         house.stop(wish.run_id)
         messages = await story
         spaces.lent.set()
-        await until(lambda: house.status()["waiting"] == 0)
+        await until(lambda: house._engine.load[1] == 0)
         return messages
 
     messages = asyncio.run(scenario())
@@ -216,7 +216,7 @@ def test_given_up_runs_that_still_wait_for_a_gpu_are_bounded(
             await story
         refused = (await told(house, request(2)))[-1]
         spaces.lent.set()
-        await until(lambda: house.status()["waiting"] == 0)
+        await until(lambda: house._engine.load[1] == 0)
         return refused
 
     assert "Too many runs are waiting for a GPU" in asyncio.run(scenario())["message"]

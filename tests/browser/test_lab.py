@@ -74,10 +74,21 @@ def test_the_marker_follows_the_slider(visitor: Visitor, lab_address: str) -> No
 
 def test_a_sweep_of_one_prompt_leaves_its_points_and_files(visitor: Visitor, lab_address: str, tmp_path: Path) -> None:
     page = open_lab(visitor, lab_address)
+    answer, swept = (page.get_by_label(name, exact=True) for name in ("my last answer in the Watch tab", "the sweep"))
+    assert page.is_disabled("#lab-stop"), "nothing runs"
+    page.fill("#lab-prompt textarea", " ")
+    page.click("#lab-one")
+    page.wait_for_function(f"{STATUS}.includes('The prompt is empty')")
+    page.wait_for_selector("#lab-one:enabled")
+    page.wait_for_timeout(500)
+    assert answer.is_checked(), "there is no sweep to look at"
     page.fill("#lab-prompt textarea", "<b>Why</b> is the sky blue?")
     page.click("#lab-one")
     page.wait_for_function("document.querySelector('#lab-status').innerText.includes('Done: 9 runs')", timeout=60_000)
     page.wait_for_function(f"() => ({OWN})() === 9")
+    page.wait_for_selector("#lab-stop:disabled")
+    page.wait_for_function("document.querySelector('#lab-source').innerText.startsWith('Your last sweep')")
+    assert swept.is_checked()
     button = page.get_by_text("My runs as JSON")
     with page.expect_download() as download:
         button.click()
@@ -92,6 +103,7 @@ def test_a_sweep_of_one_prompt_leaves_its_points_and_files(visitor: Visitor, lab
     page.fill("#lab-prompt textarea", "  ")
     page.click("#lab-one")
     page.wait_for_function("document.querySelector('#lab-status').innerText.includes('The prompt is empty')")
+    page.wait_for_selector("#lab-one:enabled")
 
 
 def test_the_pictures_are_of_the_last_answer(visitor: Visitor, lab_address: str) -> None:
@@ -138,8 +150,10 @@ def test_one_sweep_at_a_time(visitor: Visitor, lab_address: str) -> None:
     assert many.is_disabled()
     stop.click()
     page.wait_for_function(f"{STATUS}.includes('Stopped')")
+    page.wait_for_function("document.querySelector('#lab-source').innerText.startsWith('Your last sweep')")
     page.wait_for_selector("#lab-one:enabled")
     page.wait_for_selector("#lab-many:enabled")
+    page.wait_for_selector("#lab-stop:disabled")
     page.fill("#lab-prompt textarea", " ")
     one.click()  # fails
     page.wait_for_function(f"{STATUS}.includes('The prompt is empty')")
