@@ -11,6 +11,7 @@ import torch
 
 from sdlm_core import fixed
 from sdlm_core.cache import CachePool
+from sdlm_core.chat import render, whole
 from sdlm_core.config import DecodeConfig
 from sdlm_core.errors import SDLMError
 from sdlm_core.model import Transformer
@@ -77,7 +78,8 @@ class LanguageModel:
     def encode(self, prompt: Prompt) -> tuple[str, list[int]]:
         """The prompt as text for people and as token ids, through the chat template unless it is token ids already.
 
-        SDLMError where it is empty, where a message is none, or where it leaves no room for an answer.
+        SDLMError where it is empty, where a message is none, where the template refuses the messages, or where they
+        leave no room for an answer.
         """
         if isinstance(prompt, str):
             messages = [{"role": "user", "content": prompt}]
@@ -101,9 +103,9 @@ class LanguageModel:
                     f"Token id {outside[0]} is not in the vocabulary of {self.name!r} (0 … {self.vocabulary - 1})."
                 )
             return self.decode(ids), self._check_length(ids)
-        messages = [{**m, "content": _whole(m["content"])} for m in messages]
+        messages = [{**m, "content": whole(m["content"])} for m in messages]
         if self.tokenizer.chat_template:
-            rendered = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+            rendered = render(self.tokenizer, messages, generation_prompt=True)
             ids = self.tokenizer(rendered, add_special_tokens=False)["input_ids"]
         else:
             ids = self.tokenizer("\n".join(m["content"] for m in messages))["input_ids"]
@@ -127,8 +129,3 @@ class LanguageModel:
 def _text(tokenizer: Any, *token_ids: int) -> str:
     """Text of tokens, special tokens included."""
     return str(tokenizer.decode(list(token_ids), skip_special_tokens=False, clean_up_tokenization_spaces=False))
-
-
-def _whole(text: str) -> str:
-    """Without lone surrogates, halves of a character that no tokenizer takes; a shell's broken bytes come as such."""
-    return text.encode("utf-8", "replace").decode("utf-8")

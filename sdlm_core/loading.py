@@ -20,6 +20,7 @@ from transformers.utils import logging as transformers_logging
 
 from sdlm_core import builtin
 from sdlm_core.adapter import merge_adapter
+from sdlm_core.chat import turn_end
 from sdlm_core.errors import SDLMError
 from sdlm_core.heap import give_back, keep_freed_memory
 from sdlm_core.language_model import LanguageModel
@@ -33,6 +34,7 @@ DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch
 QUANTIZATIONS = ("int8", "nf4")
 SDLM_CONFIG = "sdlm_config.json"  # beside an adapter: what config.json says of a whole SDLM checkpoint, and its base
 BUILTIN_BASE = "builtin-base"
+ACTIVATIONS = ("silu", "swish")  # two names of what model.swiglu computes
 
 
 @dataclass(frozen=True)
@@ -199,6 +201,12 @@ def transformers_class(folder: Path, config: dict[str, Any]) -> Any:
         )
     if config.get("use_sliding_window"):
         raise SDLMError(f"The checkpoint {str(folder)!r} uses sliding-window attention, which is not supported.")
+    activation = config.get("hidden_act", ACTIVATIONS[0])
+    if activation not in ACTIVATIONS:
+        raise SDLMError(
+            f"The checkpoint {str(folder)!r} uses the activation {activation!r}, which is not supported: "
+            f"our forward pass computes {ACTIVATIONS[0]}."
+        )
     # The class is named here rather than looked up, so that an `auto_map` to remote code is never followed.
     return {
         "llama": transformers.LlamaForCausalLM,
@@ -310,12 +318,13 @@ def find_mask_token(facts: dict[str, Any], tokenizer: Any, name: str) -> int | N
 
 
 def find_end_tokens(folder: Path, config: dict[str, Any], tokenizer: Any) -> frozenset[int]:
-    """Every token that ends an answer: those of generation_config.json, config.json and the tokenizer."""
+    """Every token that ends an answer: those of generation_config.json, config.json, the tokenizer and its template."""
     generation = folder / "generation_config.json"
     sources = [
         read_json(generation).get("eos_token_id") if generation.exists() else None,
         config.get("eos_token_id"),
         tokenizer.eos_token_id,
+        turn_end(tokenizer),  # which a base checkpoint need not name
     ]
     ids: set[int] = set()
     for source in sources:

@@ -27,7 +27,7 @@ HELP = {
     "learning_rate": "peak learning rate; a tenth to a hundredth of LoRA's default suits full weights",
     "schedule": "cosine falls to a tenth over the planned steps or minutes",
     "warmup_steps": "steps until the learning rate is reached",
-    "grad_clip": "longest gradient, by its norm",
+    "grad_clip": "longest gradient, by its norm; inf turns it off",
     "steps": "stop after so many steps",
     "minutes": "stop after so many minutes of training, resumed ones counted",
     "rows_per_step": "rows (tokens of text and of blocks) a step and process",

@@ -10,11 +10,13 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from sdlm_core.chat import render, turn_end, whole
 from sdlm_core.errors import SDLMError
 from sdlm_core.jsonl import read_lines
 
@@ -49,7 +51,10 @@ class Source:
 
     def conversation(self, line: str, tokenizer: Any, max_tokens: int) -> Conversation:
         """The conversation of one of its lines."""
-        made = tokenize(json.loads(line), tokenizer, max_tokens, self.group)
+        try:
+            made = tokenize(json.loads(line), tokenizer, max_tokens, self.group)
+        except SDLMError as error:
+            raise SDLMError(f"{self.path}, the line that begins {line[:80]!r}: {error}") from error
         return replace(made, self_distilled=self.self_distilled)
 
 
@@ -173,7 +178,7 @@ def _load_source(path: Path, weight: float, group: str, held_out: float, self_di
 
 def is_held_out(prompt: str, share: float) -> bool:
     """Whether a prompt is kept out of training; depends on nothing but its text."""
-    digest = hashlib.sha256(" ".join(prompt.split()).encode()).digest()
+    digest = hashlib.sha256(whole(" ".join(prompt.split())).encode()).digest()
     return int.from_bytes(digest[:8], "big") < share * 2**64
 
 
@@ -181,35 +186,38 @@ def tokenize(record: dict[str, Any], tokenizer: Any, max_tokens: int, group: str
     """Token ids and answer spans of one record, through the tokenizer's chat template.
 
     Each answer is tokenised apart from what precedes it, as in decoding, where the prompt ends with the generation
-    prompt. A record with `"finished": false` was cut off, so its last answer has no end token.
+    prompt. An answer ends with the first token that ends it in decoding too: the one with which the template closes a
+    turn, or the tokenizer's end token. A record with `"finished": false` was cut off, so its last answer has none.
     """
     messages = [{"role": ROLES[t["from"]], "content": t["value"]} for t in record["conversations"]]
     token_ids: list[int] = []
     turns: list[tuple[int, int]] = []
     rendered = ""
+    ends = _end_tokens(tokenizer)
     for index, message in enumerate(messages):
         if message["role"] != "assistant":
             continue
-        prompt = _render(tokenizer, messages[:index], generation_prompt=True)
-        answer = _render(tokenizer, messages[: index + 1], generation_prompt=False)
+        prompt = render(tokenizer, messages[:index], generation_prompt=True)
+        answer = render(tokenizer, messages[: index + 1], generation_prompt=False)
         if not (prompt.startswith(rendered) and answer.startswith(prompt)):
             raise SDLMError("The chat template rewrites earlier turns; only templates that append can be trained on.")
         token_ids += _encode(tokenizer, prompt[len(rendered) :])
         start = len(token_ids)
         token_ids += _encode(tokenizer, answer[len(prompt) :])
         end = len(token_ids)
-        if tokenizer.eos_token_id in token_ids[start:]:
-            end = token_ids.index(tokenizer.eos_token_id, start) + 1  # templates often add a newline after it
-            if record.get("finished") is False and index == len(messages) - 1:
-                end -= 1
+        closed = next((i for i in range(start, end) if token_ids[i] in ends), None)
+        if closed is not None:
+            cut_off = record.get("finished") is False and index == len(messages) - 1
+            end = closed if cut_off else closed + 1  # templates often add a newline after it
         turns.append((start, end))
         rendered = answer
     turns = [(start, min(end, max_tokens)) for start, end in turns if min(end, max_tokens) > max(start, 1)]
     return Conversation(token_ids[:max_tokens], turns, group)
 
 
-def _render(tokenizer: Any, messages: list[dict[str, str]], generation_prompt: bool) -> str:
-    return str(tokenizer.apply_chat_template(messages, add_generation_prompt=generation_prompt, tokenize=False))
+@lru_cache(maxsize=1)  # the same for every conversation of a run
+def _end_tokens(tokenizer: Any) -> frozenset[int | None]:
+    return frozenset((turn_end(tokenizer), tokenizer.eos_token_id))
 
 
 def _encode(tokenizer: Any, text: str) -> list[int]:

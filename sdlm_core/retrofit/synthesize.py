@@ -14,10 +14,11 @@ import random
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sdlm_core.chat import MARK, render
 from sdlm_core.config import DecodeConfig
 from sdlm_core.decode_cli import add_model_arguments, check_batch, prepare_output
 from sdlm_core.decoding import Run, advance
@@ -25,6 +26,7 @@ from sdlm_core.errors import SDLMError
 from sdlm_core.jsonl import read_records
 from sdlm_core.language_model import LanguageModel
 from sdlm_core.retrofit.problems import KINDS, generate, to_conversation
+from sdlm_core.retrofit.problems.base import Split
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +58,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=int, default=32, help="chat: conversations generated at once (default: 32)")
     parser.add_argument("--max-new-tokens", type=int, default=220, help="chat: longest answer (default: 220)")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, help="problems: only these")
+    parser.add_argument(
+        "--split",
+        choices=["train", "test"],
+        default="train",
+        help="problems: to train on, or to test by; the two never share one, whatever the seeds (default: train)",
+    )
+    parser.add_argument(
+        "--format",
+        choices=["conversation", "problem"],
+        default="conversation",
+        help="problems: conversations to train on, or problems with kind, level and answer (default: conversation)",
+    )
     add_model_arguments(parser)
 
 
@@ -63,8 +77,10 @@ def run(args: argparse.Namespace) -> int:
     """Write the file, or the rest of it."""
     prepare_output(args.output)
     check_batch(args.batch)
+    if args.count < 1:
+        raise SDLMError(f"--count must be at least 1, but is {args.count}.")
     if args.kind == "problems":
-        write_problems(args.output, args.count, args.seed, args.kinds)
+        write_problems(args.output, args.count, args.seed, args.kinds, args.split, args.format == "conversation")
         return 0
     done = read_records(args.output)
     if any("number" not in record for record in done):
@@ -87,8 +103,13 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def write_problems(path: Path, count: int, seed: int, kinds: list[str] | None) -> None:
-    """Generated problems, the file whole or not at all. SDLMError where there are not so many, or chats in the way."""
+def write_problems(
+    path: Path, count: int, seed: int, kinds: list[str] | None, split: Split = "train", conversations: bool = True
+) -> None:
+    """Generated problems, as conversations or as they are, the file whole or not at all.
+
+    SDLMError where there are not so many, or chats in the way.
+    """
     if path.exists():
         with path.open(encoding="utf-8") as file:
             if '"number": ' in file.readline():
@@ -96,12 +117,14 @@ def write_problems(path: Path, count: int, seed: int, kinds: list[str] | None) -
     part = path.with_name(path.name + ".part")
     try:
         with part.open("w", encoding="utf-8") as file:
-            for problem in generate("train", count, seed, kinds):
-                file.write(json.dumps(to_conversation(problem), ensure_ascii=False) + "\n")
+            for problem in generate(split, count, seed, kinds):
+                record = to_conversation(problem) if conversations else asdict(problem)
+                file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        part.replace(path)
     except ValueError as error:
-        part.unlink()
         raise SDLMError(f"The generators cannot do this: {error}.") from error
-    part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 @dataclass(eq=False)
@@ -204,9 +227,8 @@ def user_turn(lm: LanguageModel) -> tuple[str, str]:
         raise SDLMError(
             f"The model {lm.name!r} has no chat template, so it cannot write conversations. Use a chat model."
         )
-    mark = "\N{SNOWMAN}"
-    rendered = lm.tokenizer.apply_chat_template([{"role": "user", "content": mark}], tokenize=False)
-    before, after = rendered.split(mark)
+    rendered = render(lm.tokenizer, [{"role": "user", "content": MARK}], generation_prompt=False)
+    before, after = rendered.split(MARK)
     return before, after.strip() or "\n"
 
 

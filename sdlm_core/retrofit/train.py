@@ -23,6 +23,8 @@ from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
 
 from sdlm_core import builtin
+from sdlm_core.chat import turn_end
+from sdlm_core.config import MAX_BLOCK_SIZE
 from sdlm_core.errors import SDLMError
 from sdlm_core.heap import keep_freed_memory
 from sdlm_core.loading import BUILTIN_BASE, fast_dtype, find_folder, load_checkpoint, read_json
@@ -41,6 +43,20 @@ DTYPES = ("auto", "bfloat16", "float32")
 PROJECTIONS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 LASTING = ("block_size", "causal_attn", "mask_token", "lora_alpha", "seed")  # what a run keeps when it is resumed
 BETAS = (0.9, 0.98)  # a second moment that follows the quick changes of a short run
+AT_LEAST_ONE = (
+    "block_size",
+    "lora_alpha",
+    "rows_per_step",
+    "rows_per_pass",
+    "workers",
+    "max_blocks",
+    "max_tokens",
+    "held_out_rows",
+    "evaluate_every",
+)
+AT_LEAST_ZERO = ("lora_rank", "warmup_steps", "text_loss", "teacher_temperature", "checkpoint_minutes")
+ABOVE_ZERO = ("learning_rate", "grad_clip")
+FINITE = ("minutes", "learning_rate", "text_loss", "teacher_temperature")  # an infinite grad_clip is none
 
 
 @dataclass
@@ -87,25 +103,19 @@ class RetrofitConfig:
             raise SDLMError("steps must be at least 1, and minutes above 0.")
         if self.schedule not in ("cosine", "constant"):
             raise SDLMError(f'schedule must be "cosine" or "constant", not {self.schedule!r}.')
-        counts = (
-            "block_size",
-            "rows_per_step",
-            "rows_per_pass",
-            "max_blocks",
-            "max_tokens",
-            "evaluate_every",
-            "workers",
-        )
-        if small := [name for name in counts if getattr(self, name) < 1]:
-            raise SDLMError(f"{small[0]} must be at least 1.")
+        values = vars(self)
+        limits = [(name, "at least 1", values[name] >= 1) for name in AT_LEAST_ONE]
+        limits += [(name, "at least 0", values[name] >= 0) for name in AT_LEAST_ZERO]  # which nan is not
+        limits += [(name, "above 0", values[name] > 0) for name in ABOVE_ZERO]
+        limits += [(name, "a finite number", math.isfinite(values[name] or 0)) for name in FINITE]
+        limits += [("block_size", f"at most {MAX_BLOCK_SIZE}", self.block_size <= MAX_BLOCK_SIZE)]  # decoding's limit
+        for name, limit, kept in limits:
+            if not kept:
+                raise SDLMError(f"{name} must be {limit}, but is {values[name]}.")
         if not 0 < self.block_density <= 1:
             raise SDLMError("block_density is a share of the answer's tokens: above 0 and at most 1.")
         if self.dtype not in DTYPES:  # float16 would need its gradients scaled
             raise SDLMError(f"dtype must be one of {', '.join(DTYPES)}, not {self.dtype!r}.")
-        if self.text_loss < 0:
-            raise SDLMError("text_loss is a weight: 0 or more.")
-        if self.teacher_temperature < 0:
-            raise SDLMError("teacher_temperature is a temperature: 0 or more.")
         if self.teacher_temperature and not self.lora_rank:
             raise SDLMError("The base is its own teacher through an adapter alone: give --lora-rank too.")
         if not 0 <= self.held_out < 1:
@@ -262,6 +272,12 @@ def load_base(config: RetrofitConfig, device: torch.device) -> tuple[Any, nn.Mod
     model.requires_grad_(True)
     if not tokenizer.chat_template:
         raise SDLMError(f"{config.model} has no chat template; training needs one to tell answers from prompts.")
+    end = turn_end(tokenizer)
+    if end is None:  # then no label would ever say stop
+        raise SDLMError(
+            f"The chat template of {config.model} closes an answer with no special token, so the model could not learn "
+            "to stop. Give it a template that ends each answer with the tokenizer's end token."
+        )
     known = config.mask_token in tokenizer.get_vocab()
     if config.lora_rank and not known:
         raise SDLMError(
@@ -273,6 +289,8 @@ def load_base(config: RetrofitConfig, device: torch.device) -> tuple[Any, nn.Mod
         if len(tokenizer) > model.config.vocab_size:
             model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     mask_token_id = int(tokenizer.convert_tokens_to_ids(config.mask_token))
+    if mask_token_id in (end, tokenizer.eos_token_id):
+        raise SDLMError(f"The mask token {config.mask_token!r} is what ends an answer; name an unused special token.")
     mean = model.get_input_embeddings().weight.detach().float().mean(dim=0)
     if config.lora_rank:
         lora = LoraConfig(

@@ -63,6 +63,21 @@ def test_both_spellings_and_a_mask_token_by_name(checkpoint: Checkpoint, tmp_pat
     assert (lm.causal_attn, lm.mask_token_id) == (True, 3)
 
 
+def test_answers_end_where_the_chat_template_ends_them(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    """Base Qwen2.5 has a chat template, but names <|endoftext|> alone as its end token, everywhere."""
+    folder = copy(checkpoint(kind="qwen2", block_size=4), tmp_path / "base", eos_token_id=0)
+    (folder / "generation_config.json").write_text('{"eos_token_id": 0}')
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps({**settings, "eos_token": "<|endoftext|>"}))
+    lm = sdlm_core.load_model(str(folder), device="cpu", dtype="float32")
+    assert lm.end_token_ids == {0, 2}
+
+
+def test_another_name_of_the_activation_is_understood(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    folder = copy(checkpoint(kind="qwen2", block_size=4), tmp_path / "swish", hidden_act="swish")
+    assert sdlm_core.load_model(str(folder), device="cpu").block_size == 4
+
+
 @pytest.mark.parametrize("kind", ["llama", "qwen2", "qwen3"])
 def test_the_lean_forward_gives_transformers_logits(kind: str, checkpoint: Checkpoint) -> None:
     model = transformers.AutoModelForCausalLM.from_pretrained(checkpoint(kind=kind, tied=False), dtype=torch.float32)
@@ -183,6 +198,7 @@ def test_each_loading_mistake_names_the_value_and_the_remedy(checkpoint: Checkpo
         ({"name": str(plain), "dtype": "fp8"}, ["fp8", "bfloat16"]),
         ({"name": str(plain), "quantization": "int3"}, ["int3", "nf4"]),
         ({"name": str(copy(plain, tmp_path / "bert", model_type="bert"))}, ["bert", "qwen2"]),
+        ({"name": str(copy(plain, tmp_path / "gelu", hidden_act="gelu_new"))}, ["gelu", "'gelu_new'", "silu"]),
         (
             {"name": str(copy(plain, tmp_path / "maskless", text_mask_token=None, text_mask_token_id=None))},
             ["maskless", "mask token", "text_mask_token"],

@@ -31,6 +31,36 @@ def test_an_unfinished_answer_has_no_end_token() -> None:
     assert spoken == ["hello<|im_end|>", "so long"]
 
 
+@pytest.mark.parametrize("finished", [True, False])
+def test_the_template_says_where_an_answer_ends(finished: bool) -> None:
+    """A base checkpoint's end token is another one than its template closes turns with."""
+    tokenizer = tiny.tokenizer(end="<unk>")
+    conversation = tokenize({**RECORD, "finished": finished}, tokenizer, max_tokens=512)
+    spoken = [tokenizer.decode(conversation.token_ids[a:b]) for a, b in conversation.turns]
+    assert spoken == ["hello<|im_end|>", "so long<|im_end|>" if finished else "so long"]
+
+
+def test_half_a_character_is_read_as_a_question_mark(tmp_path: Path) -> None:
+    halves = [(who, f"{text} \ud83d") for who, text in TALK]
+    marked = [(who, f"{text} ?") for who, text in TALK]
+    broken, mended = (
+        {"conversations": [{"from": who, "value": text} for who, text in said]} for said in (halves, marked)
+    )
+    assert tokenize(broken, tiny.tokenizer(), max_tokens=512) == tokenize(mended, tiny.tokenizer(), max_tokens=512)
+    (source,) = load_sources(tiny.jsonl(tmp_path / "a.jsonl", [("hi \ud83d", "hello \ud83d")]), held_out=0.0)
+    assert Mixture([source], tiny.tokenizer(), seed=0, max_tokens=99).draw()[1].turns
+
+
+def test_a_conversation_that_the_template_refuses_is_named(tmp_path: Path) -> None:
+    tokenizer = tiny.tokenizer()
+    tokenizer.chat_template = (
+        "{% if messages[0].content == 'two' %}{{ raise_exception('Roles must alternate.') }}{% endif %}" + tiny.TEMPLATE
+    )
+    sources = load_sources(tiny.jsonl(tmp_path / "a.jsonl", [("two", "too")]), held_out=0.0)
+    with pytest.raises(SDLMError, match=r'a\.jsonl, the line that begins .*"two".*Roles must alternate'):
+        Mixture(sources, tokenizer, seed=0, max_tokens=99).draw()
+
+
 def test_long_conversations_are_cut_inside_a_turn() -> None:
     whole = tokenize(RECORD, tiny.tokenizer(), max_tokens=512)
     cut = tokenize(RECORD, tiny.tokenizer(), max_tokens=whole.turns[1][0] + 2)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from sdlm_core.__main__ import main
 from sdlm_core.retrofit.problems import KINDS, Problem, generate, generate_with_content, to_conversation
-from sdlm_core.retrofit.problems.__main__ import main
 from sdlm_core.retrofit.problems.base import Split, split_of
 from sdlm_core.retrofit.problems.idioms import IDIOMS
 from sdlm_core.retrofit.problems.scenarios import SCENARIOS
@@ -160,17 +160,21 @@ def test_bad_arguments_are_named() -> None:
 
 def test_command_line(tmp_path: Path) -> None:
     out = tmp_path / "deep" / "problems.jsonl"
-    main(["--split", "test", "--count", "8", "--seed", "2024", "--out", str(out)])
+    command = ["synthesize", "problems", "--output", str(out)]
+    assert main([*command, "--split", "test", "--format", "problem", "--count", "8", "--seed", "2024"]) == 0
     problems = [Problem(**json.loads(line)) for line in out.read_text().splitlines()]
     assert problems == list(generate("test", 8, seed=2024))
-    main(["--split", "train", "--count", "3", "--kinds", "code", "--format", "conversation", "--out", str(out)])
+    assert main([*command, "--count", "3", "--kinds", "code"]) == 0
     assert [json.loads(line) for line in out.read_text().splitlines()] == [
         to_conversation(p) for p in generate("train", 3, kinds=["code"])
     ]
+    assert main([*command, "--count", "0"]) == 2, "a file of problems is not emptied by a slip"
+    assert len(out.read_text().splitlines()) == 3
 
 
 def test_shipped_benchmark_is_what_the_command_writes(tmp_path: Path) -> None:
     shipped = ROOT / "assets" / "benchmarks" / "problems.jsonl"
     out = tmp_path / "problems.jsonl"
-    main(["--split", "test", "--count", "320", "--seed", "2024", "--out", str(out)])
+    command = ["synthesize", "problems", "--split", "test", "--format", "problem", "--count", "320", "--seed", "2024"]
+    assert main([*command, "--output", str(out)]) == 0
     assert out.read_text(encoding="utf-8") == shipped.read_text(encoding="utf-8")

@@ -54,20 +54,22 @@ def test_problems_come_from_the_training_side(tmp_path: Path, capsys: pytest.Cap
 def test_problems_replace_problems_but_never_conversations(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def dry(problems: list[Problem]) -> Iterator[Problem]:
+    def dry(problems: list[Problem], error: BaseException) -> Iterator[Problem]:
         yield from problems
-        raise ValueError("only 3 different problems of the 9 asked for could be drawn")
+        raise error
 
     path = tmp_path / "data.jsonl"
     command = ["synthesize", "problems", "--output", str(path), "--count"]
     assert main([*command, "5"]) == 0
     assert main([*command, "8"]) == 0
     assert len(path.read_text().splitlines()) == 8
-    with monkeypatch.context() as patched:  # the real generators take minutes to run dry
-        patched.setattr(synthesize, "generate", lambda *_: dry(list(generate("train", 3))))
-        assert main([*command, "9"]) == 2, "there are not so many"
-    assert "could be drawn" in capsys.readouterr().err
-    assert [p.name for p in tmp_path.iterdir()] == ["data.jsonl"]
+    few = ValueError("only 3 different problems of the 9 asked for could be drawn")
+    for error, code, says in ((few, 2, "could be drawn"), (KeyboardInterrupt(), 130, "Stopped")):
+        with monkeypatch.context() as patched:  # the real generators take minutes to run dry
+            patched.setattr(synthesize, "generate", lambda *_, e=error: dry(list(generate("train", 3)), e))
+            assert main([*command, "9"]) == code
+        assert says in capsys.readouterr().err
+        assert [p.name for p in tmp_path.iterdir()] == ["data.jsonl"]
     assert len(path.read_text().splitlines()) == 8, "the file is whole or as it was"
     assert main(["synthesize", "chat", "--model", "builtin", "--output", str(path), "--count", "9"]) == 2
     assert "another name" in capsys.readouterr().err

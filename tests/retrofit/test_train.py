@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import math
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
@@ -323,11 +324,50 @@ def test_schedule() -> None:
         ({"steps": 0}, "steps"),
         ({"steps": None, "minutes": 0}, "minutes"),
         ({"evaluate_every": 0}, "evaluate_every"),
+        ({"block_size": 100}, "block_size must be at most 64, but is 100"),
+        ({"grad_clip": 0.0}, "grad_clip must be above 0, but is 0.0"),
+        ({"grad_clip": -1.0}, "grad_clip"),
+        ({"grad_clip": math.nan}, "grad_clip"),
+        ({"lora_rank": -1}, "lora_rank must be at least 0, but is -1"),
+        ({"lora_alpha": 0}, "lora_alpha"),
+        ({"learning_rate": 0.0}, "learning_rate"),
+        ({"learning_rate": -1e-4}, "learning_rate"),
+        ({"learning_rate": math.inf}, "learning_rate must be a finite number"),
+        ({"minutes": math.inf}, "minutes"),
+        ({"text_loss": math.nan}, "text_loss"),
+        ({"teacher_temperature": math.nan}, "teacher_temperature"),
+        ({"held_out_rows": 0}, "held_out_rows"),
+        ({"warmup_steps": -1}, "warmup_steps"),
+        ({"checkpoint_minutes": math.nan}, "checkpoint_minutes"),
+        ({"mask_token": "<|im_end|>"}, "'<|im_end|>' is what ends an answer"),
     ],
 )
 def test_mistakes_are_explained(base: Path, data: Path, tmp_path: Path, changes: dict[str, Any], says: str) -> None:
     with pytest.raises(SDLMError, match=says):
         retrofit(config(base, data, tmp_path / "out", **changes))
+
+
+def test_settings_without_a_limit_are_allowed() -> None:
+    RetrofitConfig("m", "d", "o", steps=1, grad_clip=math.inf, checkpoint_minutes=math.inf, warmup_steps=0).check()
+
+
+@pytest.mark.parametrize("rank", [0, 2])
+def test_a_base_checkpoint_learns_to_end_answers_as_its_template_does(data: Path, tmp_path: Path, rank: int) -> None:
+    """Where neither config.json nor the tokenizer names the token that closes a turn, as in base Qwen2.5."""
+    tiny.model("qwen2").save_pretrained(tmp_path / "base")
+    tiny.tokenizer(end="<unk>").save_pretrained(tmp_path / "base")
+    folder = retrofit(config(tmp_path / "base", data, tmp_path / "out", lora_rank=rank, steps=1))
+    lm = load_model(str(folder / ("adapter" if rank else "model")), device="cpu", dtype="float32")
+    assert tiny.END_ID in lm.end_token_ids
+
+
+def test_a_template_that_never_ends_an_answer_is_refused_before_training(data: Path, tmp_path: Path) -> None:
+    folder = tiny.folder(tmp_path / "base")
+    tokenizer = tiny.tokenizer()
+    tokenizer.chat_template = tiny.TEMPLATE.replace("<|im_end|>", "")
+    tokenizer.save_pretrained(folder)
+    with pytest.raises(SDLMError, match="could not learn to stop"):
+        retrofit(config(folder, data, tmp_path / "out"))
 
 
 def test_a_run_is_not_overwritten(base: Path, data: Path, tmp_path: Path) -> None:

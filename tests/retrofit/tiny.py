@@ -17,21 +17,20 @@ TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-MASK_ID = 3
+END_ID, MASK_ID = 2, 3
 VOCABULARY = 300
 
 
-def tokenizer() -> PreTrainedTokenizerFast:
-    """Bytes, and four special tokens: <|im_start|>, <|im_end|>, an unknown one and <mask>."""
+def tokenizer(end: str = "<|im_end|>") -> PreTrainedTokenizerFast:
+    """Bytes, and four special tokens: <|im_start|>, <|im_end|>, an unknown one and <mask>. end: its end token, which
+    need not be the template's, as in a base checkpoint."""
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     special = ["<unk>", "<|im_start|>", "<|im_end|>", "<mask>"]
     core = Tokenizer(models.BPE({t: i for i, t in enumerate(special + letters)}, [], unk_token="<unk>"))
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     core.decoder = decoders.ByteLevel()
     core.add_special_tokens(special)
-    fast = PreTrainedTokenizerFast(
-        tokenizer_object=core, bos_token="<|im_start|>", eos_token="<|im_end|>", unk_token="<unk>"
-    )
+    fast = PreTrainedTokenizerFast(tokenizer_object=core, bos_token="<|im_start|>", eos_token=end, unk_token="<unk>")
     fast.chat_template = TEMPLATE
     return fast
 

@@ -1,0 +1,50 @@
+"""The chat template: messages in, text out, and the token that closes an answer. It knows nothing of models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from jinja2 import TemplateError
+
+from sdlm_core.errors import SDLMError
+
+MARK = "\N{SNOWMAN}"  # stands for what is said, to find it in the rendered text
+
+
+def render(tokenizer: Any, messages: Sequence[dict[str, str]], generation_prompt: bool) -> str:
+    """The messages as the model reads them. generation_prompt: and on to where its answer begins.
+
+    SDLMError with the template's own words where it refuses them, as some do unless user and assistant take turns.
+    """
+    try:
+        text = tokenizer.apply_chat_template(list(messages), add_generation_prompt=generation_prompt, tokenize=False)
+    except (TemplateError, TypeError, ValueError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise SDLMError(
+            f'The chat template refuses this conversation: "{reason}" Change the roles or the order of its messages.'
+        ) from error
+    return whole(str(text))
+
+
+def turn_end(tokenizer: Any) -> int | None:
+    """The token with which the chat template closes an answer: the first special one after the answer's text.
+
+    It need not be the tokenizer's end token: base Qwen2.5 names <|endoftext|>, and its template writes <|im_end|>.
+    None where there is no template, or where it closes answers with plain text.
+    """
+    if not tokenizer.chat_template:
+        return None
+    try:
+        text = render(tokenizer, [{"role": "user", "content": MARK}, {"role": "assistant", "content": MARK}], False)
+    except SDLMError:
+        return None
+    _, found, after = text.rpartition(MARK)
+    special = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special} | {tokenizer.eos_token_id}
+    ids = tokenizer.encode(after, add_special_tokens=False) if found else []
+    return next((int(i) for i in ids if i in special), None)
+
+
+def whole(text: str) -> str:
+    """Without lone surrogates, halves of a character that no tokenizer takes; a shell's broken bytes come as such."""
+    return text.encode("utf-8", "replace").decode("utf-8")
