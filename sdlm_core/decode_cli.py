@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import io
 import os
 import sys
+import unicodedata
 from pathlib import Path
 
 from sdlm_core.config import ALGORITHMS, DecodeConfig
 from sdlm_core.errors import SDLMError
+from sdlm_core.text import REPLACEMENT
 from sdlm_core.trace import Pass
 
 SHADES = (196, 208, 220, 148, 40)  # 256-colour codes from unsure to sure
@@ -76,12 +79,13 @@ def run(args: argparse.Namespace) -> int:
         prepare_output(args.save)
     config = DecodeConfig(**{f.name: getattr(args, f.name) for f in dataclasses.fields(DecodeConfig)})
     lm = load_model(args.model, args.device, args.dtype, args.quantization)
-    decoding = Run(lm, sys.stdin.read() if args.prompt == "-" else args.prompt, config)
+    decoding = Run(lm, read_input() if args.prompt == "-" else args.prompt, config)
     for p in decoding:
         if not args.quiet:
             print(describe_pass(p, colour=sys.stdout.isatty()))
     trace = decoding.trace()
-    print(trace.text if args.quiet else f"\n{trace.text}\n")
+    text = without_controls(trace.text) if sys.stdout.isatty() else trace.text  # a file gets what the model said
+    print(text if args.quiet else f"\n{text}\n")
     print(
         f"{len(trace.token_ids)} tokens in {len(trace.passes)} passes: {trace.tokens_per_pass:.2f} tokens a pass; "
         f"{trace.seconds:.2f} s, {len(trace.token_ids) / trace.seconds:.1f} tokens/s ({trace.device})",
@@ -92,13 +96,26 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def read_input() -> str:
+    """Standard input. Bytes that are no text become replacement characters."""
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")
+    return sys.stdin.read()
+
+
+def without_controls(text: str) -> str:
+    """A model's answer for a terminal. It is data: control characters, which begin every escape sequence, must not
+    reach the terminal. Lines and tabs stay, and so do joiners and wide spaces, which are part of emoji and scripts."""
+    return "".join(REPLACEMENT if unicodedata.category(ch) == "Cc" and ch not in "\n\t" else ch for ch in text)
+
+
 def describe_pass(p: Pass, colour: bool) -> str:
     """One line: number, accepted of D, milliseconds, and the candidates; those not accepted after a bar."""
     words = []
     for i, c in enumerate(p.candidates):
-        # Model text is data: its control characters must not reach the terminal.
+        # Control characters as above, and whatever else cannot be seen: a candidate is looked at by itself.
         text = c.text.replace("\n", "⏎").replace(" ", "·") or "…"
-        text = "".join(ch if ch.isprintable() else "\N{REPLACEMENT CHARACTER}" for ch in text)
+        text = "".join(ch if ch.isprintable() else REPLACEMENT for ch in text)
         if colour:
             shade = SHADES[min(int(c.confidence * len(SHADES)), len(SHADES) - 1)]
             text = f"\x1b[{'' if i < p.accepted else '2;'}38;5;{shade}m{text}\x1b[0m"

@@ -26,12 +26,6 @@ _MATHS = re.compile(r"(\\d?frac|\\boxed|\\left|\\right|[\d.\s$(){}/]){1,48}", re
 _MAX_CODE = 10_000
 
 
-def extract_answer(text: str) -> str | None:
-    """The last answer in a text: what follows "The answer is", or a closed code block; None without one."""
-    answers = [answer for answer in (_last_sentence(text), _last_block(text)) if answer is not None]
-    return max(answers)[1] if answers else None
-
-
 def is_correct(answer_text: str, problem: Problem) -> bool:
     """Whether a model's whole text ends in the right answer to a problem. Never raises.
 
@@ -41,16 +35,15 @@ def is_correct(answer_text: str, problem: Problem) -> bool:
     """
     if problem.kind == "code":
         block = _last_block(answer_text)
-        return block is not None and _same_code(block[1], problem.answer)
-    sentence = _last_sentence(answer_text)
-    if sentence is None:
+        return block is not None and _same_code(block, problem.answer)
+    answer = _last_sentence(answer_text)
+    if answer is None:
         return False
-    answer = sentence[1]
     return _normalise(answer) == _normalise(problem.answer) or _same_number(answer, problem.answer)
 
 
-def _last_sentence(text: str) -> tuple[int, str] | None:
-    """Position and content of the last "The answer is ..." that says something."""
+def _last_sentence(text: str) -> str | None:
+    """What the last "The answer is ..." says; None where there is none, or it says nothing."""
     start = None
     for match in _SENTENCE.finditer(text):
         start = match
@@ -59,17 +52,17 @@ def _last_sentence(text: str) -> tuple[int, str] | None:
     line = text[start.end() :].lstrip().partition("\n")[0]
     end = _SENTENCE_END.search(line)
     answer = (line[: end.start()] if end else line).strip(_WRAPPING)
-    return (start.start(), answer) if answer else None
+    return answer or None
 
 
-def _last_block(text: str) -> tuple[int, str] | None:
-    """Position and content of the last fenced block that is closed."""
+def _last_block(text: str) -> str | None:
+    """The content of the last fenced block that is closed."""
     fences = list(_FENCE.finditer(text))
     if len(fences) < 2:
         return None
     first = (len(fences) // 2 - 1) * 2  # an unclosed fence at the end opens nothing
     opening, closing = fences[first], fences[first + 1]
-    return opening.start(), text[opening.end() : closing.start()].strip("\r\n")
+    return text[opening.end() : closing.start()].strip("\r\n")
 
 
 def _normalise(answer: str) -> str:

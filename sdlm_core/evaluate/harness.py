@@ -33,12 +33,16 @@ class HarnessLM(TemplateLM):  # type: ignore[misc]
 
     config: how answers are decoded; a task's own length limit and sampling settings take precedence.
     batch: runs in one forward pass. tokens, passes: generated tokens and forward passes by task, for tokens per pass.
+    templated: whether the harness puts texts through the chat template: `chat`, where the tokenizer has one.
     """
 
-    def __init__(self, lm: LanguageModel, config: DecodeConfig, batch: int = 16, distributed: Any = None) -> None:
+    def __init__(
+        self, lm: LanguageModel, config: DecodeConfig, batch: int = 16, distributed: Any = None, chat: bool = True
+    ) -> None:
         super().__init__()
         self.lm, self.config, self.batch = lm, config, batch
         self.tokenizer = lm.tokenizer
+        self.templated = chat and bool(self.tokenizer.chat_template)
         self._device = lm.device
         self.distributed = distributed  # accelerate's PartialState, with several processes
         if distributed is not None:
@@ -160,10 +164,11 @@ class HarnessLM(TemplateLM):  # type: ignore[misc]
         return self.lm.context_length
 
     def tok_encode(self, string: str, add_special_tokens: bool | None = None, **_: Any) -> list[int]:
-        """Token ids. A text that begins with the begin token, as templates write it, does not get a second one."""
+        """Token ids. A bare text gets the special tokens that the tokenizer adds, unless it begins with the begin token
+        already; a template has written all that it wants."""
         begin = self.tokenizer.bos_token
         if add_special_tokens is None:
-            add_special_tokens = not (begin and string.startswith(begin)) and not self.tokenizer.chat_template
+            add_special_tokens = not (begin and string.startswith(begin)) and not self.templated
         return list(self.tokenizer(string, add_special_tokens=add_special_tokens)["input_ids"])
 
     def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:

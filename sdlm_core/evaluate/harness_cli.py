@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
         lm.check_block_size(config)  # its sentence, before any task is fetched
     from sdlm_core.evaluate.harness import HarnessLM
 
-    model = HarnessLM(lm, config, args.batch, distributed)
+    model = HarnessLM(lm, config, args.batch, distributed, chat=not args.no_chat_template)
     results = evaluate(model, args)
     speeds = _speeds(model)
     if model.rank == 0 and results is not None:
@@ -120,7 +120,7 @@ def evaluate(model: Any, args: argparse.Namespace) -> dict[str, Any] | None:
             num_fewshot=args.num_fewshot,
             limit=int(args.limit) if args.limit and args.limit >= 1 else args.limit,
             gen_kwargs=args.gen_kwargs,
-            apply_chat_template=bool(model.tokenizer.chat_template) and not args.no_chat_template,
+            apply_chat_template=model.templated,
             system_instruction=args.system,
             task_manager=manager,
             bootstrap_iters=1000,

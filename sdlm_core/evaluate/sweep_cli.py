@@ -19,6 +19,12 @@ from sdlm_core.errors import SDLMError
 THRESHOLDS = (0.9, 1.0, 0.8, 0.95, 0.7, 0.6, 0.5)
 WALL_CLOCK_TOKENS = 64  # longest answer that is timed; speed hardly depends on it
 SHIPPED_OUTPUT = Path("assets/sweeps/builtin.json")
+SHIPPED_LIMITS = {"problems": 160, "chat": 60}
+# What --shipped decides: all that belongs to the published figures. How they are come by is the caller's choice.
+SHIPPED_DECIDES = (
+    "model", "quantization", "set", "limit", "algorithm", "block_size", "tau", "max_new_tokens", "temperature", "seed",
+    "wall_clock", "base", "no_likelihood",
+)  # fmt: skip
 EPILOG = """\
 Each setting's answers are decoded in batches, and passes that settings share are computed once; figures are those of
 separate runs. A sweep that was stopped continues when the same command is given again.
@@ -36,11 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--shipped",
         action="store_true",
-        help="the built-in model's published sweep: 160 problems, 60 open prompts, D 8, 4 and 2, every rule and τ",
+        help="the built-in model's published sweep: 160 problems, 60 open prompts, D 8, 4 and 2, every rule and τ; "
+        "where it runs, --batch, --minutes, --fresh, --output and --report can still be given",
     )
     parser.add_argument(
         "--set",
-        dest="sets",
         nargs="+",
         default=["problems", "chat"],
         metavar="SET",
@@ -86,6 +92,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Sweep, print the table, write the files."""
+    if args.shipped:
+        _settle_shipped(args)
     if args.report:
         report_module()  # a missing package should not surface after half an hour
     from sdlm_core import builtin, loading
@@ -93,19 +101,22 @@ def run(args: argparse.Namespace) -> int:
     from sdlm_core.evaluate import sweep, table, tasks
     from sdlm_core.evaluate.cells import expand
 
-    limits: dict[str, int | None] = {}
-    if args.shipped:
-        args.model, args.sets, args.block_size = "builtin", ["problems", "chat"], [8, 4, 2]
-        limits, args.wall_clock = {"problems": 160, "chat": 60}, args.wall_clock or 6
-        args.base = args.base or "builtin-base"
     output = args.output or (SHIPPED_OUTPUT if args.shipped else Path("sweep.json"))
     for path in (output, args.report):
         if path:
             prepare_output(path)
     check_batch(args.batch)
-    sets = tuple(tasks.load_set(name, limits.get(name, args.limit), args.max_new_tokens) for name in args.sets)
+    limits = SHIPPED_LIMITS if args.shipped else dict.fromkeys(args.set, args.limit)
+    sets = tuple(tasks.load_set(name, limits[name], args.max_new_tokens) for name in args.set)
     if len({task.name for task in sets}) < len(sets):
         raise SDLMError("Two of the sets have the same name.")
+    likelihood = () if args.no_likelihood else tuple(task.name for task in sets if not task.checkable)
+    if args.base and not likelihood:
+        why = "--no-likelihood is given" if args.no_likelihood else "all prompts of the sets have right answers"
+        raise SDLMError(
+            f"--base {args.base!r} reads answers to open prompts, but {why}, so it would read none. "
+            "Leave it out, or let it read a set such as chat."
+        )
     DecodeConfig(temperature=args.temperature, seed=args.seed)  # its sentence, before the model loads
     lm = loading.load_model(args.model, args.device, args.dtype, args.quantization)
     folder = builtin.ensure_adapter() if args.model == "builtin" else loading.find_folder(args.model)
@@ -116,7 +127,7 @@ def run(args: argparse.Namespace) -> int:
         batch=args.batch,
         temperature=args.temperature,
         seed=args.seed,
-        likelihood=() if args.no_likelihood else tuple(task.name for task in sets if not task.checkable),
+        likelihood=likelihood,
     )
     base = _load_base(args) if args.base else None
     answers = output.with_suffix(".answers.jsonl")
@@ -127,7 +138,7 @@ def run(args: argparse.Namespace) -> int:
     began = time.monotonic()
     records = sweep.run_sweep(lm, plan, answers, base, sweep.fingerprint(folder), args.minutes, terminal.show)
     result = summaries.summarise(plan, records)
-    if base is not None and result["complete"] and plan.likelihood:
+    if base is not None and result["complete"]:
         cells = tuple(expand(["autoregressive"], [1], [1.0]))
         open_sets = tuple(task for task in sets if not task.checkable)
         alone = sweep.Plan(open_sets, cells, args.batch, 0.0, args.seed, plan.likelihood)
@@ -151,6 +162,19 @@ def run(args: argparse.Namespace) -> int:
     if not result["complete"]:
         print("The sweep is not complete; the same command continues it.", file=sys.stderr)
     return 0
+
+
+def _settle_shipped(args: argparse.Namespace) -> None:
+    """Set what --shipped decides. SDLMError where the command line says otherwise."""
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    given = [name for name in SHIPPED_DECIDES if getattr(args, name) != parser.get_default(name)]
+    if given:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise SDLMError(
+            f"--shipped remakes the published sweep, so it decides {options} itself. Give that or --shipped, not both."
+        )
+    args.block_size, args.wall_clock, args.base = [8, 4, 2], 6, "builtin-base"
 
 
 def _write(output: Path, result: dict[str, Any]) -> None:
@@ -193,7 +217,7 @@ def _provenance(lm: Any, folder: Path, args: argparse.Namespace) -> dict[str, An
         "model_block_size": lm.block_size,
         "device": lm.description,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": "python -m sdlm_core " + ("sweep --shipped" if args.shipped else shlex.join(sys.argv[1:])),
+        "command": "python -m sdlm_core " + shlex.join(sys.argv[1:]),
         "versions": {name: version(name) for name in packages},
         "seed": args.seed,
     }

@@ -14,8 +14,12 @@ NAMES = {
 
 
 def render(result: dict[str, Any]) -> str:
-    """Every setting's speed and quality, each set's columns side by side."""
-    names = [s["name"] for s in result["settings"]["sets"]]
+    """Every setting's speed and quality, each set's columns side by side. A sweep that was stopped early may have no
+    answer of some sets yet: they get no columns."""
+    decoded = {s["name"]: 0 for s in result["settings"]["sets"]}
+    for cell in result["cells"]:
+        decoded[cell["set"]] = max(decoded[cell["set"]], cell["n"])
+    names = [name for name, n in decoded.items() if n]
     cells, clock = _by_setting(result["cells"]), _by_setting(result.get("wall_clock", []))
     graded = {name for name in names if any(c["accuracy"] for c in result["cells"] if c["set"] == name)}
     head = ["rule", "D", "τ"]
@@ -36,7 +40,7 @@ def render(result: dict[str, Any]) -> str:
                 row.append(f"{measured['speedup'][0]:.2f} ×" if measured else "–")
         rows.append(row)
     lines = [_line(head), _line(["---"] * len(head)), *(_line(row) for row in rows)]
-    facts = ", ".join(f"{max(c['n'] for c in result['cells'] if c['set'] == name)} {name}" for name in names)
+    facts = ", ".join(f"{n} {name}" for name, n in decoded.items())
     lines.append(f"\n{facts}. Ranges: 95 % intervals. tokens/pass is no wall-clock figure.")
     return "\n".join([*lines, *likelihoods(result)])
 

@@ -24,7 +24,7 @@ from sdlm_core.config import DecodeConfig
 from sdlm_core.decode_cli import add_model_arguments, prepare_output
 from sdlm_core.decoding import Run, advance, decode
 from sdlm_core.errors import SDLMError
-from sdlm_core.jsonl import read_lines
+from sdlm_core.evaluate.tasks import load_set
 from sdlm_core.language_model import LanguageModel
 from sdlm_core.loading import load_model, load_transformers
 from sdlm_core.memory import weight_bytes
@@ -61,6 +61,8 @@ def alternate(jobs: dict[str, Callable[[], object]], repeats: int) -> dict[str, 
             job()
             for device in range(torch.cuda.device_count()):
                 torch.cuda.synchronize(device)
+            if torch.backends.mps.is_available():
+                torch.mps.synchronize()
             if round_:
                 seconds[name].append(time.perf_counter() - began)
     return {name: Timing.of(times) for name, times in seconds.items()}
@@ -78,7 +80,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--block-size", type=int, metavar="D", help="default: the model's, or 4 with random weights")
     parser.add_argument("--repeats", type=int, default=15, help="rounds behind each median (default: 15)")
     parser.add_argument(
-        "--prompts", type=Path, metavar="FILE", help='JSONL with "prompt" (default: the built-in problems)'
+        "--prompts",
+        default="problems",
+        metavar="SET",
+        help='problems, chat, or a JSONL file with "prompt" (default: problems)',
     )
     parser.add_argument("--limit", type=int, default=12, help="prompts to answer (default: 12)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the table as JSON")
@@ -129,11 +134,14 @@ class Bench:
             if args.quantization:
                 raise SDLMError("Random weights are not quantized. Leave --quantization out, or name a checkpoint.")
             self.lm, self.reference = random_models(args.random_weights, args.device, args.dtype)
+            self.prompts = [self._ids(60, seed=i) for i in range(args.limit)]
         else:
+            items = load_set(args.prompts).items  # its sentence, before the model loads
             self.lm = load_model(args.model, args.device, args.dtype, args.quantization)
             self.reference = load_transformers(args.model, args.device, args.dtype, args.quantization)[0]
+            evenly = items[:: max(1, len(items) // args.limit)]
+            self.prompts = [self.lm.encode(item.prompt)[1] for item in evenly[: args.limit]]
         self.d = args.block_size or self.lm.block_size or 4
-        self.prompts = self._prompts()
 
     # -- one pass -----------------------------------------------------------------------------------------------------
 
@@ -272,14 +280,6 @@ class Bench:
         ]
 
     # -- helpers ------------------------------------------------------------------------------------------------------
-
-    def _prompts(self) -> list[list[int]]:
-        if self.args.random_weights:
-            return [self._ids(60, seed=i) for i in range(self.args.limit)]
-        path = self.args.prompts or Path(__file__).parents[2] / "assets" / "benchmarks" / "problems.jsonl"
-        lines = [line for line in read_lines(path) if line.strip()]
-        step = max(1, len(lines) // self.args.limit)
-        return [self.lm.encode(json.loads(line)["prompt"])[1] for line in lines[::step][: self.args.limit]]
 
     def _ids(self, n: int, seed: int = 0) -> list[int]:
         generator = torch.Generator().manual_seed(seed)

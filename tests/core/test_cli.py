@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import io
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from sdlm_core import Candidate, Pass, Trace
 from sdlm_core.__main__ import COMMANDS, main
-from sdlm_core.decode_cli import describe_pass
+from sdlm_core.decode_cli import describe_pass, without_controls
 
 
 def test_decode_prints_every_pass_and_saves_the_trace(
@@ -60,18 +63,40 @@ def test_model_text_cannot_steer_the_terminal() -> None:
     line = describe_pass(Pass(0, 0, (bad,), 1, 1, 0, 1, 0.1), colour=False)
     assert "\x1b" not in line
     assert "⏎·hi" in line
+    assert without_controls("\x1b[2J\x9b1m\r\x00") == "�[2J�1m��"
+    assert without_controls("one\n\t二\u3000👩\u200d🚀") == "one\n\t二\u3000👩\u200d🚀", "what people write stays"
 
 
-def test_bench_measures_each_section(
-    checkpoint: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("terminal", [True, False])
+def test_an_answer_is_filtered_for_a_terminal_alone(
+    terminal: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    prompts = tmp_path / "prompts.jsonl"
-    prompts.write_text('{"prompt": "one two three"}\n')
-    out = tmp_path / "bench.json"
-    model = str(checkpoint(kind="llama", tied=True, max_position_embeddings=1024))
-    arguments = ["bench", "--model", model, "--device", "cpu", "--dtype", "float32", "--repeats", "1", "--limit", "1"]
-    assert main([*arguments, "--prompts", str(prompts), "--output", str(out)]) == 0
-    rows = {row["what"]: row["value"] for row in json.loads(out.read_text())["rows"]}
-    assert float(rows["our pass / transformers' forward"]) > 0
-    assert {"D = 4, 8 at once", "self_speculative", "our pass / that floor"} <= set(rows)
-    assert any(name.endswith("32 at once") for name in rows)
+    class Said:
+        """A run whose answer clears the screen."""
+
+        def __init__(self, *_: Any) -> None:
+            pass
+
+        def __iter__(self) -> Any:
+            return iter(())
+
+        def trace(self) -> Any:
+            return SimpleNamespace(
+                text="a\x1b[2J\n\tb", token_ids=[1], passes=[1], tokens_per_pass=1, seconds=1, device=""
+            )
+
+    monkeypatch.setattr("sdlm_core.decoding.Run", Said)
+    monkeypatch.setattr("sdlm_core.loading.load_model", lambda *_: None)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    assert main(["decode", "hello", "--quiet"]) == 0
+    assert capsys.readouterr().out == ("a�[2J\n\tb\n" if terminal else "a\x1b[2J\n\tb\n")
+
+
+def test_a_prompt_of_broken_bytes_is_read(
+    checkpoint: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved = tmp_path / "trace.json"
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"the \xff cat"), encoding="utf-8"))
+    words = f"decode - --model {checkpoint(kind='qwen2', tied=True)} --device cpu --max-new-tokens 2 --save {saved}"
+    assert main(words.split()) == 0
+    assert Trace.from_json(saved.read_text()).prompt == "the � cat"

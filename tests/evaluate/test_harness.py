@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from argparse import Namespace
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -84,6 +85,33 @@ def test_generation_is_the_decoders_own_cut_at_the_stop(load: Callable[..., sdlm
     assert cut == [expected[0][: expected[0].find(stop)]]
     assert first_stop("abcabc", ["ca", "bc", ""]) == 1
     assert first_stop("abc", ["x"]) is None
+
+
+class TokenizerThatBegins:
+    """One that adds a begin token to bare text, as Llama 3's does, and has a chat template."""
+
+    bos_token, bos_token_id, chat_template = "<b>", 7, "a template"
+
+    def __call__(self, text: str, add_special_tokens: bool) -> dict[str, list[int]]:
+        return {"input_ids": [7] * add_special_tokens + [20] * len(text.split())}
+
+
+@pytest.mark.parametrize(("option", "begin"), [("--no-chat-template", [7]), ("", [])])
+def test_bare_text_begins_as_the_model_wants_it(
+    load: Callable[..., sdlm_core.LanguageModel], option: str, begin: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lm = replace(load(**SURE), tokenizer=TokenizerThatBegins())
+    monkeypatch.setattr("sdlm_core.loading.load_model", lambda *_: lm)
+    seen: list[tuple[bool, list[int]]] = []
+
+    def evaluate(model: Any, task_manager: Any, apply_chat_template: bool, **_: Any) -> None:
+        seen.append((apply_chat_template, model.tok_encode("one two")))
+
+    monkeypatch.setattr("lm_eval.simple_evaluate", evaluate)
+    monkeypatch.setattr("lm_eval.tasks.TaskManager", lambda **_: SimpleNamespace(match_tasks=lambda names: names))
+    assert main(["evaluate", "--tasks", "any", *option.split()]) == 0
+    assert seen == [(not option, [*begin, 20, 20])]
+    assert HarnessLM(lm, DecodeConfig(), chat=False).tok_encode("<b> one") == [20, 20], "it begins already"
 
 
 def test_tokens_beyond_a_stop_are_not_counted(load: Callable[..., sdlm_core.LanguageModel]) -> None:

@@ -21,7 +21,7 @@ from sdlm_core.evaluate.cells import Cell, expand
 from sdlm_core.evaluate.likelihood import log_likelihoods
 from sdlm_core.evaluate.summary import summarise
 from sdlm_core.evaluate.sweep_cli import SHIPPED_OUTPUT
-from sdlm_core.evaluate.table import compact
+from sdlm_core.evaluate.table import compact, render
 from sdlm_core.evaluate.unit import decode_unit
 from tests.app.sweep_data import make_sweep
 
@@ -160,6 +160,15 @@ def test_the_table_for_a_readme() -> None:
     assert "1.00 (0.95 to 1.05) | 86 % (80 to 91) | 0.80 × at 1.00 |" in lines[2]
 
 
+def test_a_set_without_answers_has_no_columns() -> None:
+    result = make_sweep()
+    result["cells"] = [cell for cell in result["cells"] if cell["set"] == "problems"]
+    result["wall_clock"] = []
+    lines = render(result).splitlines()
+    assert lines[0] == "| rule | D | τ | problems: tokens/pass | problems: accuracy |"
+    assert "160 problems, 0 chat." in lines[-1]
+
+
 def test_a_subset_keeps_the_proportions() -> None:
     some = tasks.load_set("problems", 160)
     assert len(some.items) == 160
@@ -202,12 +211,55 @@ def test_the_command_line(arguments: list[str], tmp_path: Path, capsys: pytest.C
     assert result["complete"]
     assert {"model", "created", "versions", "seed", "command", "settings", "wall_clock"} <= set(result)
     assert len(result["answers"]) == 4
-    assert main(["sweep", "--set", "nowhere.jsonl"]) == 2
     begin, _, rest = (tmp_path / "out.html").read_text().partition("<script>")
     page = begin + rest.rpartition("</head>")[2]  # without plotly.js, which has every word in it somewhere
     assert "<h2>&lt;b&gt;own: " in page
     assert "<b>" not in page
     assert not [word for word in ("src=", "href=", "url(", "@import") if word in page], "it opens without a network"
+
+
+def test_a_sweep_stopped_at_once_still_writes_all_its_files(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*arguments, "--minutes", "0", "--report", str(tmp_path / "out.html")]) == 0
+    printed = capsys.readouterr()
+    assert "0 <b>own, 0 chat." in printed.out
+    assert "the same command continues it" in printed.err
+    assert json.loads((tmp_path / "out.json").read_text())["cells"] == []
+    assert "This sweep is not complete." in (tmp_path / "out.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("--set nowhere.jsonl", "The set 'nowhere.jsonl' could not be read"),
+        ("--set problems --base other", "--base 'other' reads answers to open prompts, but all prompts"),
+        ("--no-likelihood --base other", "but --no-likelihood is given"),
+        ("--shipped --tau 0.9 --limit 3", "decides --model, --limit, --tau itself"),
+        ("--shipped --set chat --block-size 8 --base x", "decides --model, --set, --block-size, --base itself"),
+        ("--shipped --temperature 1 --wall-clock 2", "decides --model, --temperature, --wall-clock itself"),
+    ],
+)
+def test_a_mistake_is_told_before_the_model_loads(
+    words: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["sweep", "--model", "/nowhere", *words.split()]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_the_shipped_sweep_says_what_was_given_beside_it(
+    load: Callable[..., sdlm_core.LanguageModel], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sdlm_core.loading.load_model", lambda *_: replace(load(**SURE)))
+    monkeypatch.setattr(builtin, "ensure_base", lambda: tmp_path)
+    output = tmp_path / "out.json"
+    words = f"sweep --shipped --minutes 0 --batch 8 --output {output}"
+    monkeypatch.setattr("sys.argv", ["sdlm_core", *words.split()])
+    assert main() == 0
+    result = json.loads(output.read_text())
+    assert result["command"] == f"python -m sdlm_core {words}"
+    published = json.loads((Path(__file__).parents[2] / SHIPPED_OUTPUT).read_text())
+    assert result["settings"] == {**published["settings"], "batch": 8}
 
 
 def test_the_shipped_sweep_is_of_the_shipped_adapter() -> None:
