@@ -244,7 +244,7 @@ def build(house: House, tab: gr.Tab) -> None:
         answer = lab_runs.last_answer(house, wire.owner_of(request)) if wanted == "answer" else None
         trust, lengths, along, where = behind(task, rule, d, tau, results, answer)
         if wanted == "answer" and answer is None:
-            where += " Ask something in the Watch tab to see your answer here."
+            where += " Ask in the Watch tab to see your answer here; one from before a reload is not known to this tab."
         return trust, lengths, along, where
 
     pictures: dict[str, Any] = {

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sdlm_core import DecodeConfig, SDLMError, Trace
+from sdlm_core.chat import whole
 
 MAX_PROMPT_CHARACTERS = 4_000
 MAX_CONVERSATION_CHARACTERS = 24_000
@@ -66,8 +67,7 @@ def parse_messages(value: Any) -> list[dict[str, str]]:
         role = "assistant" if i % 2 else "user"
         if not isinstance(message, dict) or message.get("role") != role or not isinstance(content, str):
             raise SDLMError("Questions and answers must take turns in a conversation. Clear it to start a new one.")
-        content = content.encode("utf-8", "replace").decode("utf-8")  # halves of characters cannot be sent back
-        messages.append({"role": role, "content": content})
+        messages.append({"role": role, "content": whole(content)})  # halves of characters cannot be sent back
     question = messages[-1]
     if question["role"] != "user":
         raise SDLMError("This conversation ends with an answer. Ask something.")

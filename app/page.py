@@ -51,7 +51,7 @@ def launch_options() -> dict[str, Any]:
         "ssr_mode": False,
         "max_file_size": "20mb",  # of an upload; what else is sent is for BodyLimit
         "app_kwargs": {"middleware": [Middleware(BodyLimit)]},
-        # Gradio keeps each session's last values, about 0.27 MiB, until so many others came: some 40 MiB in all. The
-        # visitor who has been idle longest then loses the results of the lab.
+        # Gradio keeps each session's last values until so many others came: about 0.27 MiB, and what the lab keeps for
+        # a visitor who sweeps there. Who has been idle longest then loses these results.
         "state_session_capacity": 150,
     }

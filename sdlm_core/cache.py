@@ -63,9 +63,11 @@ class CachePool:
                     buffer[cache.slot, :, : last.length] = buffer[last.slot, :, : last.length]
             last.slot = cache.slot
             self.caches[last.slot] = last
-        if self.keys and self.keys[0].dtype == torch.float16:  # it may have overflowed, and the next run reads beyond
+        if self.keys and self.keys[0].dtype == torch.float16:
+            # What left may have overflowed, and runs are padded to rows beyond their own: these must be numbers.
             for buffer in (*self.keys, *self.values):
-                buffer[len(self.caches)].zero_()
+                buffer[cache.slot, :, 0 if last is cache else last.length :] = 0
+                buffer[len(self.caches)] = 0
 
     def reserve(self, rows: int) -> None:
         """Make room for `rows` rows in every slot."""

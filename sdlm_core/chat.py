@@ -12,13 +12,16 @@ from sdlm_core.errors import SDLMError
 MARK = "\N{SNOWMAN}"  # stands for what is said, to find it in the rendered text
 
 
-def render(tokenizer: Any, messages: Sequence[dict[str, str]], generation_prompt: bool) -> str:
-    """The messages as the model reads them. generation_prompt: and on to where its answer begins.
+def render(tokenizer: Any, messages: Sequence[dict[str, str]], generation_prompt: bool, **more: Any) -> str:
+    """The messages as the model reads them. generation_prompt: and on to where its answer begins. more: other settings
+    of transformers' apply_chat_template.
 
     SDLMError with the template's own words where it refuses them, as some do unless user and assistant take turns.
     """
     try:
-        text = tokenizer.apply_chat_template(list(messages), add_generation_prompt=generation_prompt, tokenize=False)
+        text = tokenizer.apply_chat_template(
+            list(messages), add_generation_prompt=generation_prompt, tokenize=False, **more
+        )
     except (TemplateError, TypeError, ValueError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise SDLMError(

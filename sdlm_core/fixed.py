@@ -28,7 +28,7 @@ from sdlm_core.model import Transformer, attention
 log = logging.getLogger(__name__)
 
 FEWEST_ROWS = 8
-MOST_ROWS = 128  # a run with more rows in a pass is read without a graph
+MOST_ROWS = 128  # a run with more rows in a pass is read without a graph, and so is one that would widen many others
 
 
 class FixedForward:

@@ -21,7 +21,9 @@ from sdlm_core.linear import few_attending
 from sdlm_core.model import attend_rows, attention
 
 SHARED_ROWS = 32  # a run of more rows in a pass attends for itself
-APART = 256  # rows that a second pass over the weights may as well compute: about where a GPU stops waiting for them
+# Rows of padding that a second pass, read apart without a graph, is worth: it streams the weights again, and launches
+# some thousand kernels one by one. An estimate for models of some billions; not measured.
+APART = 1024
 STEP = 64  # attention is computed over a multiple of so many rows of a cache; where runs share it, of twice as many
 
 

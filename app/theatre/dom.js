@@ -50,6 +50,13 @@ globalThis.SDLM = globalThis.SDLM || {};
     if (node.firstChild === null || node.firstChild.nodeValue !== text || node.childNodes.length !== 1) node.textContent = text;
   };
 
+  /** A sentence in a banner; one about what went wrong is an alert. */
+  S.say = function (banner, text, wrong = false) {
+    S.setText(banner, text);
+    banner.setAttribute("role", wrong ? "alert" : "status");
+    banner.classList.toggle("wrong", wrong);
+  };
+
   S.setClass = function (node, name) {
     if (node.className !== name) node.className = name;
   };

@@ -127,6 +127,9 @@
     }
   };
 
+  /** Whether this page was there before and is loaded again. */
+  S.reloaded = () => performance.getEntriesByType("navigation").some((entry) => entry.type === "reload");
+
   S.copy = async function (text) {
     try {
       await navigator.clipboard.writeText(text);

@@ -93,10 +93,8 @@
       this._say(`A recorded race: “${S.words.lastQuestion(prompt)}” (${device}). Choose a prompt to start one of your own. ${this._result()}`);
     }
 
-    _say(text, failed = false) {
-      setText(this.banner, text);
-      this.banner.setAttribute("role", failed ? "alert" : "status");
-      this.banner.classList.toggle("wrong", failed);
+    _say(text, wrong) {
+      S.say(this.banner, text, wrong);
     }
 
     _start() {

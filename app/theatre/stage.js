@@ -25,7 +25,7 @@
       this.answer = new S.Answer({ hover: (p) => this._light(p), seek: (p) => this.timeline.seek(p + 1), drawn: (end) => this._keepInView(end) });
       this.cache = new S.CacheLane((p) => this.timeline.seek(p + 1));
       this.timeline = new S.Timeline((cursor) => this._moved(cursor));
-      this.whatIf = new S.WhatIf({ move: (tau) => this._judge(tau), rest: (tau) => this._rest(tau) });
+      this.whatIf = new S.WhatIf({ move: (tau) => this._judge(tau, true), rest: (tau) => this._rest(tau) });
       this.keep = new S.Keep(this.gradio, { record: () => this.record, run: () => this.wire.run, loaded: (record) => this._loaded(record), refused: (message) => this._refused(message) });
       this.badge = el("span", { class: "badge" });
       this.banner = el("p", { class: "banner", role: "status" });
@@ -123,13 +123,15 @@
       if (focused) this.passes.focus(pass, i);
     }
 
-    _judge(tau) {
+    /** Judge the record by another τ. moving: the slider moves; otherwise there is more to judge. */
+    _judge(tau, moving = false) {
       const record = this.record;
       if (!record || !record.judged) return;
       this.verdict = Math.abs(tau - record.head.config.threshold) < 1e-9 ? null : record.rejudge(tau);
       this.passes.update({ verdict: this.verdict });
       this.answer.update({ verdict: this.verdict, ghost: false });
-      const next = this._canRedo() ? " When τ rests, the prompt is decoded again." : record.tail ? "" : " The run itself goes on as it began.";
+      const again = moving ? " When τ rests, the prompt is decoded again." : " Move τ once more to decode with it.";
+      const next = !record.tail ? " The run itself goes on as it began." : this._canRedo() ? again : "";
       this.whatIf.say(record, this.verdict, next);
       this._refreshCard();
     }
@@ -153,14 +155,8 @@
       const [badge, text] = STATES[status](detail);
       this.node.dataset.status = status;
       setText(this.badge, badge);
-      this._say(text, status === "failed");
+      S.say(this.banner, text, status === "failed");
       if (this.compose) this.compose.setBusy(status === "waiting" || status === "running");
-    }
-
-    _say(text, wrong = false) {
-      setText(this.banner, text);
-      this.banner.setAttribute("role", wrong ? "alert" : "status");
-      this.banner.classList.toggle("wrong", wrong);
     }
 
     _drawConversation() {
@@ -213,9 +209,9 @@
       const { prompt, values } = S.readLink();
       this.compose.take(values);
       if (values.threshold !== undefined) this.whatIf.set(values.threshold);
-      if (prompt) this.compose.text.value = prompt;
       S.followModel(this.gradio, (status) => this._modelIs(status));
-      if (!prompt && this._restore(S.recall())) return;
+      if ((!prompt || S.reloaded()) && this._restore(S.recall())) return;
+      if (prompt) this.compose.text.value = prompt;
       this.gradio.server.examples(null).then((texts) => {
         if (this.record || this.status === "waiting" || !texts.length) return;
         const record = S.Record.from(JSON.parse(texts[0]), "example");
@@ -229,14 +225,18 @@
     /** The conversation from before the page was loaded again, by its visitor or since the line to the server broke. */
     _restore(remembered) {
       if (!remembered) return false;
-      const { request, trace } = remembered;
-      this.live = S.Record.from(trace, "live");
-      this.request = request;
-      this.turns = [...request.messages, { role: "assistant", content: trace.text }];
-      this.compose.take(request.settings);
-      this.show(this.live);
-      this._ended();
-      return true;
+      try {
+        const { request, trace } = remembered;
+        const turns = [...request.messages, { role: "assistant", content: trace.text }];
+        Object.assign(this, { request, turns, live: S.Record.from(trace, "live") });
+        this.compose.take(request.settings);
+        this.show(this.live);
+        this._ended();
+        return true;
+      } catch {
+        this._clear(); // from a page of another version
+        return false;
+      }
     }
 
     _modelIs(status) {
@@ -326,6 +326,14 @@
       this.live = kept;
     }
 
+    /** Nothing more comes of a run that is left: what there is counts as stopped. */
+    _cutShort() {
+      if (!this.live || this.live.tail) return;
+      const { text, token_ids, finish_reason } = this.live.toJSON();
+      this.live.tail = { text, token_ids, finish_reason };
+      this.turns.push({ role: "assistant", content: text });
+    }
+
     _clear() {
       this.wire.leave();
       S.remember(null);
@@ -353,13 +361,14 @@
     _loaded(record) {
       this.wire.leave();
       this._putBack();
+      this._cutShort();
       this.show(record);
       this._setStatus("file", { model: record.head.model });
       this._drawCompare();
     }
 
     _refused(message) {
-      if (this.record || this.compose.busy) this._say(message, true); // what is there stays
+      if (this.record || this.compose.busy) S.say(this.banner, message, true); // what is there stays
       else this._setStatus("failed", { message });
     }
 
@@ -367,7 +376,7 @@
       const asked = this.turns.filter((t) => t.role === "user").pop();
       const link = S.linkTo(this.compose.text.value || (asked ? asked.content : ""), this.compose.values(this.whatIf.tau));
       history.replaceState(null, "", link);
-      this._say((await S.copy(link)) ? "The link is copied; it carries the prompt and the settings." : "The link is in the address bar; it carries the prompt and the settings.");
+      S.say(this.banner, (await S.copy(link)) ? "The link is copied; it carries the prompt and the settings." : "The link is in the address bar; it carries the prompt and the settings.");
     }
 
     _toggleBig() {

@@ -18,6 +18,7 @@ from lm_eval.api.model import TemplateLM
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
 from sdlm_core.cache import CachePool
+from sdlm_core.chat import render
 from sdlm_core.config import DecodeConfig
 from sdlm_core.decoding import Run, advance
 from sdlm_core.errors import SDLMError
@@ -172,14 +173,8 @@ class HarnessLM(TemplateLM):  # type: ignore[misc]
         return list(self.tokenizer(string, add_special_tokens=add_special_tokens)["input_ids"])
 
     def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
-        return str(
-            self.tokenizer.apply_chat_template(
-                chat_history,
-                tokenize=False,
-                add_generation_prompt=add_generation_prompt,
-                continue_final_message=not add_generation_prompt,
-            )
-        )
+        go_on = not add_generation_prompt
+        return render(self.tokenizer, chat_history, add_generation_prompt, continue_final_message=go_on)
 
     def chat_template(self, chat_template: bool | str = False) -> str | None:
         return self.tokenizer.chat_template if chat_template else ""

@@ -1,8 +1,8 @@
-"""`python -m sdlm_core synthesize`: training data that a model can learn to guess ahead.
+"""`python -m sdlm_core synthesize`: training data that a model can learn to guess ahead, and problems to test it by.
 
 `chat` is self-distillation: the base model writes a user's prompt (it is given the chat template up to where the user
-speaks) and then its own greedy answer. `problems` writes worked problems from the seeded generators. Conversation
-number i depends on the seed and i alone, so a killed run goes on where it stopped.
+speaks) and then its own greedy answer. Conversation number i depends on the seed and i alone, so a killed run goes on
+where it stopped. `problems` writes worked problems from the seeded generators.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", type=Path, required=True, metavar="FILE", help="JSONL file; chat continues an existing one"
     )
-    parser.add_argument("--count", type=int, required=True, help="conversations the file shall hold")
+    parser.add_argument("--count", type=int, required=True, help="conversations or problems the file shall hold")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--batch", type=int, default=32, help="chat: conversations generated at once (default: 32)")
     parser.add_argument("--max-new-tokens", type=int, default=220, help="chat: longest answer (default: 220)")
@@ -79,6 +79,8 @@ def run(args: argparse.Namespace) -> int:
     check_batch(args.batch)
     if args.count < 1:
         raise SDLMError(f"--count must be at least 1, but is {args.count}.")
+    if args.kind == "chat" and (args.kinds or (args.split, args.format) != ("train", "conversation")):
+        raise SDLMError("--kinds, --split and --format are for problems; leave them out for chat.")
     if args.kind == "problems":
         write_problems(args.output, args.count, args.seed, args.kinds, args.split, args.format == "conversation")
         return 0

@@ -229,7 +229,9 @@ class Engine:
             if not batch:
                 continue
             try:
-                if self._padding:  # graphs hold for one place of the buffers, so these grow before an answer, not in it
+                if (
+                    self._padding
+                ):  # graphs hold for one place of the buffers: these grow when a run joins, not as it does
                     self._pool.reserve(max(ticket.rows for ticket in batch) + self._padding)
                 advance([ticket.run for ticket in batch], self.prefill_rows)
             except Exception as error:

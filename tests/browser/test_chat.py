@@ -222,14 +222,14 @@ def test_tau_that_rests_while_it_decodes_ends_nothing(visitor: Visitor, address:
     assert visitor.stage("[s.status, s.record.key, s.verdict.tau]") == ["running", key, 0.5]
     visitor.page.click("#stage .go")
     visitor.wait("stopped")
+    assert "once more" in visitor.text("#stage .whatif-note")  # it has rested already
 
 
 def test_a_card_of_the_newest_pass_hears_what_became_of_its_guess(visitor: Visitor, address: str) -> None:
     visitor.open(address)
     visitor.ask("Count slowly", tokens=400, wait=False, algorithm="self_speculative")
     visitor.page.wait_for_function("document.querySelectorAll('#stage .row:not([hidden])').length > 2")
-    visitor.stage("s._pin(s.record.passes.length - 1, 7)")
-    said = visitor.text("#stage .card .verdict")
+    said = visitor.stage("(s._pin(s.record.passes.length - 1, 7), s.card.body.querySelector('.verdict').textContent)")
     visitor.page.wait_for_function(
         "(said) => document.querySelector('#stage .card .verdict').textContent !== said", arg=said
     )
@@ -280,10 +280,19 @@ def test_a_page_loaded_again_has_its_conversation(visitor: Visitor, address: str
     visitor.open(address)
     assert visitor.stage("[s.turns, s.record.passes, s.request.settings]") == before
     assert visitor.stage("[s.status, s.whatIf.tau]") == ["done", 0.4]
+    visitor.page.evaluate("history.replaceState(null, '', '#prompt=Three')")  # as Copy link leaves it
+    visitor.page.reload()
+    visitor.page.wait_for_selector("#stage .row:not([hidden])")
+    assert visitor.stage("s.turns") == before[0]
+    assert visitor.page.input_value("#stage textarea") == ""
     visitor.page.click("text=Retry")
     visitor.wait("waiting", "running")
     visitor.wait("done")
     assert visitor.stage("s.turns.map((t) => t.role)") == ["user", "assistant"] * 2
+    visitor.page.evaluate("sessionStorage.setItem('sdlm-conversation', '{\"request\": {\"messages\": []}}')")
+    visitor.open(address)  # which another version of it had left
+    assert visitor.stage("[s.status, s.turns]") == ["example", []]
+    visitor.ask("One", tokens=8)
     visitor.page.click("#stage button:has-text('Clear')")
     visitor.open(address)
     assert visitor.stage("s.status") == "example"

@@ -111,6 +111,20 @@ def test_a_loaded_trace_hides_the_conversation_and_gives_it_back(visitor: Visito
     assert not visitor.page.locator("#stage .banner.wrong").count()
 
 
+def test_a_trace_loaded_in_the_middle_of_a_run_stops_it_and_gives_it_back(visitor: Visitor, address: str) -> None:
+    visitor.open(address)
+    visitor.ask("Count slowly", tokens=400, wait=False)
+    visitor.page.wait_for_function("document.querySelectorAll('#stage .row:not([hidden])').length > 2")
+    choose(visitor, make_trace().to_json())
+    visitor.wait("file")
+    visitor.page.click("text=Back to the conversation")
+    assert visitor.stage("s.status") == "stopped"
+    assert visitor.stage("s.turns.map((t) => t.role)") == ["user", "assistant"]
+    assert visitor.stage("s.record.passes.length") > 2
+    visitor.ask("Go on", tokens=8)
+    assert visitor.stage("[s.status, s.turns.length]") == ["done", 4]
+
+
 def test_a_file_that_comes_after_a_question_does_not_stop_it(visitor: Visitor, address: str) -> None:
     visitor.open(address)
     slow = "{ check_trace: () => new Promise((done) => (s.checked = () => done({}))) }"

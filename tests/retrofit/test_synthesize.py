@@ -41,6 +41,12 @@ def test_a_killed_run_goes_on_where_it_stopped(load: Callable[..., sdlm_core.Lan
     assert rest == whole[killed:]
 
 
+def test_options_of_problems_are_refused_for_chat(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["synthesize", "chat", "--output", str(tmp_path / "chat.jsonl"), "--count", "2", "--split", "test"]
+    assert main(command) != 0
+    assert "are for problems" in capsys.readouterr().err
+
+
 def test_problems_come_from_the_training_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "p.jsonl"
     assert main(["synthesize", "problems", "--output", str(out), "--count", "12", "--seed", "5"]) == 0
