@@ -23,7 +23,7 @@ cat > "$work/mix.json" <<MIX
 ]}
 MIX
 $python -m sdlm_core retrofit --model "$base" --base-name builtin-base --data "$work/mix.json" --output "$work/run" \
-  --mask-token '<empty_output>' --block-size 8 --block-density 0.2 --text-loss 1 --teacher-temperature 0.5 \
+  --mask-token '<empty_output>' --block-size 8 --block-density 0.2 --text-loss 1 --teacher-temperature 0.35 \
   --lora-rank 64 --lora-alpha 64 --learning-rate 5e-4 --warmup-steps 100 --rows-per-step 65536 \
   --rows-per-pass 16384 --minutes 60 --seed 1 "$@"
 cp "$work"/run/adapter/adapter_config.json "$work"/run/adapter/adapter_model.safetensors \
