@@ -231,7 +231,10 @@ def build(house: House, tab: gr.Tab) -> None:
                 lengths = gr.Plot(first[1], show_label=False, container=False)
         gr.Markdown("**Along the answer:** easy stretches go by in leaps")
         along = gr.Plot(first[2], show_label=False, container=False)
-        gr.Markdown("### How `builtin` was trained\nLoss at each position in the block; the further ahead, the harder.")
+        gr.Markdown(
+            "### How `builtin` was trained\nLoss at each position in the block; the further ahead, the harder. "
+            "It jumps where more chat, which is hard to guess, came into the data."
+        )
         gr.Plot(details.training_loss(training_log(), published()), show_label=False, container=False)
 
     view = [task, rule, d, speed, quality, families, benchmark, tau, results]
