@@ -63,11 +63,12 @@ class CachePool:
                     buffer[cache.slot, :, : last.length] = buffer[last.slot, :, : last.length]
             last.slot = cache.slot
             self.caches[last.slot] = last
-        if self.keys and self.keys[0].dtype == torch.float16:
+        if self.keys[0].dtype == torch.float16:
             # What left may have overflowed, and runs are padded to rows beyond their own: these must be numbers.
             for buffer in (*self.keys, *self.values):
-                buffer[cache.slot, :, 0 if last is cache else last.length :] = 0
-                buffer[len(self.caches)] = 0
+                buffer[len(self.caches)] = 0  # the slot that is free now
+                if last is not cache:
+                    buffer[last.slot, :, last.length :] = 0
 
     def reserve(self, rows: int) -> None:
         """Make room for `rows` rows in every slot."""

@@ -24,6 +24,7 @@ SHARED_ROWS = 32  # a run of more rows in a pass attends for itself
 # Rows of padding that a second pass, read apart without a graph, is worth: it streams the weights again, and launches
 # some thousand kernels one by one. An estimate for models of some billions; not measured.
 APART = 1024
+WIDTHS = tuple(FEWEST_ROWS << i for i in range((MOST_ROWS // FEWEST_ROWS).bit_length()))  # of runs at fixed shapes
 STEP = 64  # attention is computed over a multiple of so many rows of a cache; where runs share it, of twice as many
 
 
@@ -72,10 +73,7 @@ def _padded_to(sizes: Sequence[int]) -> int:
         wide = [n for n in sizes if n > most]
         return len(sizes) * most + (APART + sum(wide) if wide else 0)
 
-    widths = [FEWEST_ROWS]
-    while widths[-1] < MOST_ROWS:
-        widths.append(2 * widths[-1])
-    return min(widths, key=cost)
+    return min(WIDTHS, key=cost)
 
 
 def _table(plan: Plan) -> Tensor:

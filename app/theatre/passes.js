@@ -110,8 +110,11 @@
         this.pool[i % used].draw(record, i, this.view, this.height);
       }
       this.pool.forEach((row, slot) => row.hide(!shown.has(slot)));
-      const order = Array.from({ length: Math.max(0, last - first) }, (_, i) => this.pool[(first + i) % used].node.id).join(" ");
-      if (order !== this.order) this.node.setAttribute("aria-owns", (this.order = order)); // rows are read in the passes' order
+      const span = [first, last, used].join();
+      if (span === this.span) return;
+      this.span = span;
+      const order = Array.from({ length: Math.max(0, last - first) }, (_, i) => this.pool[(first + i) % used].node.id);
+      this.node.setAttribute("aria-owns", order.join(" ")); // rows are read in the passes' order
     }
 
     scroll() {

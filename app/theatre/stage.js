@@ -32,7 +32,7 @@
       this.explain = el("p", { class: "explain" });
       this.stats = Object.fromEntries(["passes", "tokens", "tokens a pass", "time"].map((name) => [name, el("b", { text: "0" })]));
       this.compared = el("span");
-      this.swap = button("Show the old run", "", () => this._swap());
+      this.swap = button("Show the old run", "Show the old run", () => this._swap());
       this.compare = el("div", { class: "compare", hidden: true }, this.compared, this.swap);
       this.conversation = el("div", { class: "conversation", tabindex: "0", role: "log", "aria-label": "Conversation", "aria-live": "off" });
       this.say = el("div", { class: "unseen", "aria-live": "polite" });

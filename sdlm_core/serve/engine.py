@@ -231,7 +231,7 @@ class Engine:
             try:
                 if (
                     self._padding
-                ):  # graphs hold for one place of the buffers: these grow when a run joins, not as it does
+                ):  # growing buffers discard every graph: let them grow as a run joins, not in its answer
                     self._pool.reserve(max(ticket.rows for ticket in batch) + self._padding)
                 advance([ticket.run for ticket in batch], self.prefill_rows)
             except Exception as error:

@@ -32,6 +32,9 @@ def test_an_answer_streams_into_rows_and_spans(visitor: Visitor, address: str) -
     kept = visitor.page.locator(f"#stage .row[data-p='{last - 1}'] .chip.kept:visible").count()
     assert kept == passes[-1]["accepted"]
     assert visitor.page.locator("#stage .answer .span").count() == len(passes)
+    owned = "document.querySelector('#stage .passes').getAttribute('aria-owns').split(' ')"
+    read = visitor.page.evaluate(f"{owned}.map((id) => Number(document.getElementById(id).dataset.p))")
+    assert read == list(range(read[0], last))  # to a screen reader the rows stand in the passes' order
     written = "".join(c["text"] for p in passes for c in p["candidates"][: p["accepted"]])
     assert visitor.stage("s.turns[1].content") == written  # what the server calls the answer is what the passes kept
     assert [url for url in visitor.requests if not url.startswith((address, "data:", "blob:"))] == []
