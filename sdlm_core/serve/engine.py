@@ -229,9 +229,8 @@ class Engine:
             if not batch:
                 continue
             try:
-                if (
-                    self._padding
-                ):  # growing buffers discard every graph: let them grow as a run joins, not in its answer
+                if self._padding:
+                    # Growing buffers discard every graph: let them grow as a run joins, not in its answer.
                     self._pool.reserve(max(ticket.rows for ticket in batch) + self._padding)
                 advance([ticket.run for ticket in batch], self.prefill_rows)
             except Exception as error:
