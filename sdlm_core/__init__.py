@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from sdlm_core.config import ALGORITHMS, DecodeConfig
-from sdlm_core.decoding import Run, advance, decode, stream
+from sdlm_core.decoding.loop import Run, advance, decode, run_batch, stream
 from sdlm_core.errors import SDLMError
-from sdlm_core.language_model import LanguageModel
-from sdlm_core.loading import load_model
-from sdlm_core.trace import Alternative, Candidate, Pass, Trace
+from sdlm_core.forks import Fork, ForkTree
+from sdlm_core.models.language_model import LanguageModel
+from sdlm_core.models.loading import load_model
+from sdlm_core.trace import Alone, Alternative, Candidate, GivenToken, Pass, Trace
 
 __all__ = [
     "ALGORITHMS",
+    "Alone",
     "Alternative",
     "Candidate",
     "DecodeConfig",
+    "Fork",
+    "ForkTree",
+    "GivenToken",
     "LanguageModel",
     "Pass",
     "Run",
@@ -22,5 +27,6 @@ __all__ = [
     "advance",
     "decode",
     "load_model",
+    "run_batch",
     "stream",
 ]

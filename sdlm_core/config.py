@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from sdlm_core.errors import SDLMError
 
 ALGORITHMS = ("prob_conf", "entropy_conf", "self_speculative", "autoregressive")
 MAX_BLOCK_SIZE = 64
+GUESSES = ("coherent", "independent")
 
 
 @dataclass(frozen=True)
@@ -18,17 +19,21 @@ class DecodeConfig:
 
     algorithm:      one of ALGORITHMS. The first two accept by confidence (paper section 3.4), the third verifies the
                     last pass's candidates as a draft, the last is next-token prediction.
-    block_size:     D, candidates a pass; None takes the model's own.
+    block_size:     D, candidates a pass; None takes the model's own. "auto": each pass is as wide as it pays, at most
+                    the model's D (DESIGN, section 2a). Self-speculative, what is written is then token for token that
+                    of autoregressive decoding; by confidence, the text may depend on the widths, and so on the clock.
     threshold:      τ in [0, 1]: candidates are kept while their confidence is strictly greater.
     temperature:    0 takes the most probable token; above 0 samples.
     top_k, top_p:   filters of the distribution, after the temperature; 0 and 1.0 turn them off.
     max_new_tokens: length limit of the answer in tokens, the end token counted.
     use_cache:      False computes every row in every pass, which is slow and gives the same tokens (in float32).
     seed:           fixes the samples. The noise of a token depends on the seed and its place in the answer alone.
+    guesses:        "coherent": each of a block's guesses knows those before it, which needs a sampler (DESIGN, section
+                    2a); "independent": none knows the others, as in the paper. None: coherent where there is a sampler.
     """
 
     algorithm: str = "prob_conf"
-    block_size: int | None = None
+    block_size: int | Literal["auto"] | None = None
     threshold: float = 0.9
     temperature: float = 0.0
     top_k: int = 0
@@ -36,11 +41,12 @@ class DecodeConfig:
     max_new_tokens: int = 256
     use_cache: bool = True
     seed: int = 0
+    guesses: str | None = None
 
     def __post_init__(self) -> None:
         if self.algorithm not in ALGORITHMS:
             raise SDLMError(f"Unknown algorithm {self.algorithm!r}. Choose one of: {', '.join(ALGORITHMS)}.")
-        if self.block_size is not None:
+        if self.block_size is not None and self.block_size != "auto":
             _check_integer("block_size (D)", self.block_size, 1, MAX_BLOCK_SIZE)
         _check_number("threshold (τ)", self.threshold, 0.0, 1.0)
         _check_number("temperature", self.temperature, 0.0, 100.0)
@@ -52,6 +58,8 @@ class DecodeConfig:
             )
         _check_integer("max_new_tokens", self.max_new_tokens, 1, None)
         _check_integer("seed", self.seed, None, None)
+        if self.guesses is not None and self.guesses not in GUESSES:
+            raise SDLMError(f"Unknown guesses {str(self.guesses)[:40]!r}. Choose one of: {', '.join(GUESSES)}.")
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain JSON values."""

@@ -26,6 +26,10 @@ class Cell:
             return self.algorithm
         return f"{self.algorithm}/D{self.block_size}" + ("" if self.threshold is None else f"/{self.threshold:g}")
 
+    def guesses(self, wanted: str | None) -> str | None:
+        """What `wanted` means to it: nothing where a pass guesses a single token."""
+        return None if self.block_size == 1 else wanted
+
     def config(self, template: DecodeConfig) -> DecodeConfig:
         """The template with this cell's algorithm, D and τ."""
         threshold = template.threshold if self.threshold is None else self.threshold

@@ -10,23 +10,42 @@ import logging
 import random
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from lm_eval.api.model import TemplateLM
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
-from sdlm_core.cache import CachePool
-from sdlm_core.chat import render
 from sdlm_core.config import DecodeConfig
-from sdlm_core.decoding import Run, advance
+from sdlm_core.decoding.loop import Run, advance, run_batch
 from sdlm_core.errors import SDLMError
 from sdlm_core.evaluate.likelihood import log_likelihoods
-from sdlm_core.language_model import LanguageModel
+from sdlm_core.execution.cache import CachePool
+from sdlm_core.execution.executor import executor_for
+from sdlm_core.models.chat_template import render
+from sdlm_core.models.language_model import LanguageModel
 from sdlm_core.text import AnswerText
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class _Answering:
+    """The answer to request `number`, being decoded; `until`: texts that end it."""
+
+    number: int
+    run: Run
+    until: list[str]
+
+    @property
+    def stop(self) -> int | None:
+        """Where the earliest of `until` begins."""
+        return first_stop(self.run.text, self.until)
+
+    @property
+    def done(self) -> bool:
+        return self.run.finish_reason is not None or self.stop is not None
 
 
 class HarnessLM(TemplateLM):  # type: ignore[misc]
@@ -54,40 +73,36 @@ class HarnessLM(TemplateLM):  # type: ignore[misc]
     # -- answers ------------------------------------------------------------------------------------------------------
 
     def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
-        """The answers to all requests, refilling the batch as they finish."""
+        """The answers to all requests, many to a forward pass; a place that becomes free is refilled."""
         answers: dict[int, str] = {}
         waiting = deque(enumerate(requests))
-        active: list[tuple[int, Run, list[str]]] = []
-        pool = self.lm.new_pool(lasting=True)  # one, so that all runs attend in one call
-        told = 0
-        while waiting or active:
-            while waiting and len(active) < self.batch:
-                number, request = waiting.popleft()
-                run, until = self._start(pool, number, *request.args)
-                active.append((number, run, until))
-            advance([run for _, run, _ in active])
-            still = []
-            for number, run, until in active:
-                end = first_stop(run.text, until)
-                if run.finish_reason is None and end is None:
-                    still.append((number, run, until))
-                    continue
-                run.leave()
-                answers[number] = run.text[:end]
-                name = str(requests[number].task_name)
-                self.tokens[name] += len(run.token_ids) if end is None else tokens_until(self.lm, run.token_ids, until)
-                self.passes[name] += len(run.passes)
-                self.cache_hook.add_partial("generate_until", requests[number].args, answers[number])
-            active = still
-            if not disable_tqdm and self.rank == 0 and 10 * len(answers) // len(requests) > told:
-                told = 10 * len(answers) // len(requests)
+        pool = executor_for(self.lm).new_pool(lasting=True)  # one, so that all runs attend in one call
+
+        def refill(active: Sequence[_Answering]) -> list[_Answering]:
+            free = min(self.batch - len(active), len(waiting))
+            return [self._start(pool, *waiting.popleft()) for _ in range(free)]
+
+        def step(active: Sequence[_Answering]) -> None:
+            advance([answering.run for answering in active])
+
+        for answering in run_batch(refill, step, lambda answering: answering.done):
+            run, request = answering.run, requests[answering.number]
+            run.leave()
+            answers[answering.number] = run.text[: answering.stop]
+            name = str(request.task_name)
+            cut = answering.stop is not None
+            self.tokens[name] += tokens_until(self.lm, run.token_ids, answering.until) if cut else len(run.token_ids)
+            self.passes[name] += len(run.passes)
+            self.cache_hook.add_partial("generate_until", request.args, answers[answering.number])
+            if not disable_tqdm and self.rank == 0 and len(answers) % max(1, len(requests) // 10) == 0:
                 log.info("%d of %d answers", len(answers), len(requests))
         return [answers[number] for number in range(len(requests))]
 
-    def _start(self, pool: CachePool, number: int, context: str, options: dict[str, Any]) -> tuple[Run, list[str]]:
-        """A run for a request, and the texts that end it. An answer gets the room that its prompt leaves; a prompt that
-        leaves hardly any loses its beginning. Requests sample apart, for a task may ask the same question many times.
-        """
+    def _start(self, pool: CachePool, number: int, request: Any) -> _Answering:
+        """The run for a request. An answer gets the room that its prompt leaves; a prompt that leaves hardly any loses
+        its beginning. Each request has a seed of its own, for a task may ask the same question many times."""
+        context: str = request.args[0]
+        options: dict[str, Any] = request.args[1]
         until = options.get("until") or []
         until = [until] if isinstance(until, str) else list(until)
         limit = next((options[k] for k in ("max_gen_toks", "max_new_tokens", "max_tokens") if options.get(k)), None)
@@ -105,7 +120,7 @@ class HarnessLM(TemplateLM):  # type: ignore[misc]
         longest = self.lm.context_length - min(limit, self.config.max_new_tokens, self.lm.context_length // 2)
         if len(ids) > longest:
             log.warning("A prompt of %d tokens is cut to its last %d.", len(ids), longest)
-        return Run(self.lm, ids[-longest:], config, pool), until
+        return _Answering(number, Run(self.lm, ids[-longest:], config, pool), until)
 
     # -- likelihoods --------------------------------------------------------------------------------------------------
 

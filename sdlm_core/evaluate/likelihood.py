@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sdlm_core.language_model import LanguageModel
+from sdlm_core.execution.executor import executor_for
+from sdlm_core.models.language_model import LanguageModel, Prompt
 
 MAX_ROWS = 1024  # rows of one forward pass
 LOGIT_ROWS = 256  # rows whose scores over the vocabulary are held in float32 at once
@@ -21,6 +22,7 @@ def log_likelihoods(
 
     Temperature 1 and no filter. Pairs are packed into passes of about MAX_ROWS rows, each seeing itself alone.
     """
+    executor_for(lm)  # the weights as decoding has them: packed where that is faster
     out: list[list[tuple[float, bool]]] = []
     batch: list[tuple[Sequence[int], Sequence[int]]] = []
     rows = 0
@@ -32,6 +34,12 @@ def log_likelihoods(
         batch.append(pair)
         rows += size
     return out + (_read(lm, batch) if batch else [])
+
+
+def mean_log_likelihood(lm: LanguageModel, prompt: Prompt, token_ids: Sequence[int]) -> float:
+    """The mean log-probability of an answer's tokens, in nats; there is at least one."""
+    found = log_likelihoods(lm, [(lm.encode(prompt)[1], token_ids)])[0]
+    return sum(x for x, _ in found) / len(found)
 
 
 @torch.inference_mode()

@@ -3,19 +3,26 @@
 At a fixed D a pass is a function of the text before it (and, when sampling, of the seed): the acceptance rule and τ
 only decide how much of it is kept. So a sweep computes each pass once. Two runs at τ 0.8 and 0.9 share all passes they
 have in common, and the record of τ 1, which visits every place, answers for all others as long as they agree with it.
-The rows, masks and forward pass are the decoder's own; only the candidates' texts and alternatives are left out.
+Rows, forward pass and candidates are the decoder's own; only the candidates' texts and alternatives are left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
-from sdlm_core.candidates import certainty, choose, entropies, filtered_distribution, shortest
-from sdlm_core.decoding import Run
-from sdlm_core.forward import forward_rows
+from sdlm_core.config import DecodeConfig
+from sdlm_core.decoding import algorithms
+from sdlm_core.decoding.candidates import new_noise
+from sdlm_core.decoding.propose import Blocks, propose
+from sdlm_core.decoding.state import Guess, State, new_state
+from sdlm_core.decoding.width import Shape
+from sdlm_core.execution.cache import CachePool, KVCache
+from sdlm_core.execution.executor import executor_for
+from sdlm_core.execution.plan import Plan
+from sdlm_core.models.language_model import LanguageModel
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,11 @@ class Block:
     def confidence(self, algorithm: str) -> tuple[float, ...]:
         """What `algorithm` compares with τ."""
         return self.certainty if algorithm == "entropy_conf" else self.probability
+
+    def guesses(self, algorithm: str) -> list[Guess]:
+        """The candidates as `algorithm` judges them; their entropy is left out."""
+        columns = zip(self.token_ids, self.confidence(algorithm), self.probability, strict=True)
+        return [Guess(token_id, confidence, probability, 0.0) for token_id, confidence, probability in columns]
 
 
 @dataclass
@@ -46,23 +58,48 @@ class Node:
         return node
 
 
-class Reader(Run):
-    """A run whose tokens are given to it rather than decided: it only computes the pass after them."""
+class Reader:
+    """Computes the pass after a text that is given to it rather than decided."""
+
+    def __init__(
+        self, lm: LanguageModel, prompt_ids: list[int], answer: Sequence[int], config: DecodeConfig, pool: CachePool
+    ) -> None:
+        self.lm, self.executor = lm, executor_for(lm)
+        self.state: State = new_state(lm, prompt_ids, config)
+        # An entropy's confidence beside p(c) is all that a sweep needs of a candidate, whatever rule judges it.
+        self.state.config = replace(config, algorithm="entropy_conf")
+        self.state.token_ids = list(answer)
+        self.noise = new_noise(lm.transformer, config)
+        self.cache: KVCache = pool.join()
 
     def extend(self, answer: Sequence[int]) -> None:
         """Take the answer so far, which begins with the tokens known before."""
-        self.token_ids = list(answer)
+        self.state.token_ids = list(answer)
+
+    def plan(self) -> Plan:
+        """The rows of the pass after the text, or the next chunk of a long prompt."""
+        return algorithms.plan(self.state, self.cache.length, Shape(self.state.block_size))
+
+    def keep(self, plan: Plan) -> None:
+        """Keep what the pass has read of the text in the cache."""
+        if plan.prefill:
+            self.cache.keep(len(plan.rows))
+        elif self.state.config.use_cache:
+            self.cache.keep(len(self.state.known) - self.cache.length)
 
     def copy_cache(self, other: Reader) -> None:
         """Take over what `other` has read of the text that both begin with, before the first pass."""
-        answer = zip(self.token_ids, other.token_ids, strict=False)
-        shared = len(self.prompt_ids) + next((i for i, (a, b) in enumerate(answer) if a != b), len(self.token_ids))
-        known = len(self.prompt_ids) + len(self.token_ids)
-        self.cache.copy(other.cache, min(shared, other.cache.length, known - 1))
+        mine, theirs = self.state.known, other.state.known
+        shared = next((i for i, (a, b) in enumerate(zip(mine, theirs, strict=False)) if a != b), len(mine))
+        self.cache.copy(other.cache, min(shared, other.cache.length, len(mine) - 1))
+
+    def leave(self) -> None:
+        """Give the cache back."""
+        self.cache.pool.leave(self.cache)
 
     def move_out(self) -> None:
         """From the pool it shares into a cache of its own, where others can still copy what it has read."""
-        own = self.lm.new_pool().join()
+        own = self.executor.new_pool().join()
         own.copy(self.cache, self.cache.length)
         self.leave()
         self.cache = own
@@ -71,26 +108,24 @@ class Reader(Run):
 @torch.inference_mode()
 def read_blocks(readers: Sequence[Reader]) -> list[Block]:
     """The pass after each reader's text, all readers in one forward pass; the readers share one D."""
-    d = readers[0].block_size
-    plans = [reader.plan() for reader in readers]
-    while any(plan.prefill for plan in plans):  # long prompts come in chunks
-        for reader, plan in zip(readers, plans, strict=True):
-            if plan.prefill:
-                forward_rows(reader.lm, [reader.cache], [plan])
-                reader.cache.keep(plan.causal)
-        plans = [reader.plan() for reader in readers]
-    lm, config = readers[0].lm, readers[0].config
-    hidden = torch.cat([h[-d:] for h in forward_rows(lm, [r.cache for r in readers], plans)])  # (readers * D, hidden)
+    executor = readers[0].executor
     for reader in readers:
-        if reader.config.use_cache:
-            reader.cache.keep(len(reader.prompt_ids) + len(reader.token_ids) - reader.cache.length)
-    p = filtered_distribution(lm.transformer.logits(hidden), config)  # (readers * D, V)
-    noise = None
-    if config.temperature > 0:
-        rows = [reader._noise.at(len(reader.token_ids), d) for reader in readers if reader._noise is not None]
-        noise = torch.cat(rows)
-    ids = choose(p, noise)
-    probability = p.gather(-1, ids[:, None])[:, 0]
-    sure = certainty(entropies(p), p.shape[-1])
-    table = [ids.tolist(), [shortest(x) for x in probability.cpu().numpy()], [shortest(x) for x in sure.cpu().numpy()]]
-    return [Block(*(tuple(column[i : i + d]) for column in table)) for i in range(0, len(readers) * d, d)]
+        while (plan := reader.plan()).prefill:  # long prompts come in chunks
+            executor.forward([reader.cache], [plan])
+            reader.keep(plan)
+    plans = [reader.plan() for reader in readers]
+    hidden = executor.forward([reader.cache for reader in readers], plans)
+    for reader, plan in zip(readers, plans, strict=True):
+        reader.keep(plan)
+    blocks = [Blocks(r.state, plan.blocks(h), r.noise) for r, plan, h in zip(readers, plans, hidden, strict=True)]
+    proposals = propose(executor, blocks, alternatives=0)
+    return [_block(proposal.first) for proposal in proposals]
+
+
+def _block(guesses: Sequence[Guess]) -> Block:
+    """By the entropy rule, a guess carries both: its confidence and p(c)."""
+    return Block(
+        tuple(g.token_id for g in guesses),
+        tuple(g.probability for g in guesses),
+        tuple(g.confidence for g in guesses),
+    )

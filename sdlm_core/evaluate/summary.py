@@ -43,7 +43,7 @@ def summarise(plan: Plan, records: Sequence[Record]) -> dict[str, Any]:
         "settings": plan.to_dict(),
         "passes_computed": sum(record["passes_computed"] for record in records),
         "cells": [
-            _cell(task.name, cell, rows[task.name, cell.key], rows[task.name, _reference_key(cell)], plan.seed)
+            _cell(task.name, cell, rows[task.name, cell.key], rows[task.name, _reference_key(cell)], plan)
             for task in plan.sets
             for cell in plan.cells
             if rows[task.name, cell.key]
@@ -57,8 +57,9 @@ def _reference_key(cell: Cell) -> str:
     return Cell("prob_conf", cell.block_size, 1.0).key if cell.block_size > 1 else cell.key
 
 
-def _cell(name: str, cell: Cell, rows: Sequence[Record], reference: Sequence[Record], seed: int) -> dict[str, Any]:
+def _cell(name: str, cell: Cell, rows: Sequence[Record], reference: Sequence[Record], plan: Plan) -> dict[str, Any]:
     """One setting on one set; estimates are [value, low, high, n]."""
+    seed = plan.seed
     tokens, passes = [r["tokens"] for r in rows], [r["passes"] for r in rows]
     graded = [r for r in rows if r["correct"] is not None]
     at_one = {r["id"]: r["correct"] for r in reference}
@@ -77,6 +78,7 @@ def _cell(name: str, cell: Cell, rows: Sequence[Record], reference: Sequence[Rec
         "algorithm": cell.algorithm,
         "block_size": cell.block_size,
         "threshold": cell.threshold,
+        "guesses": cell.guesses(plan.guesses),
         "n": len(rows),
         "tokens": sum(tokens),
         "passes": sum(passes),

@@ -13,8 +13,9 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +25,19 @@ from sdlm_core.config import DecodeConfig
 from sdlm_core.errors import SDLMError
 from sdlm_core.evaluate import metrics
 from sdlm_core.evaluate.cells import RULES, Cell
-from sdlm_core.evaluate.grading import is_correct
 from sdlm_core.evaluate.likelihood import log_likelihoods
 from sdlm_core.evaluate.tasks import Item, TaskSet
-from sdlm_core.evaluate.unit import LANES, Answer, decode_unit
+from sdlm_core.evaluate.unit import BATCH, Answer, decode_unit
 from sdlm_core.jsonl import read_records
-from sdlm_core.language_model import LanguageModel
+from sdlm_core.models.language_model import LanguageModel
+from sdlm_core.problems.grading import is_correct
 from sdlm_core.text import answer_text
 
 log = logging.getLogger(__name__)
 
 FORMAT, VERSION = "sdlm-sweep-answers", 1
 Record = dict[str, Any]
+Elsewhere = Callable[[Sequence["Unit"]], Generator[tuple["Unit", Record], None, None]]  # in any order
 
 
 @dataclass(frozen=True)
@@ -44,17 +46,21 @@ class Plan:
 
     batch:      runs in one forward pass; it also cuts the units, so it belongs to the result's identity.
     likelihood: the sets whose answers are read back for their log-likelihood, by name; open ones, as a rule.
+    guesses:    "coherent" or "independent", see DecodeConfig; of every setting that guesses more than one token.
     """
 
     sets: tuple[TaskSet, ...]
     cells: tuple[Cell, ...]
-    batch: int = LANES
+    batch: int = BATCH
     temperature: float = 0.0
     seed: int = 0
     likelihood: tuple[str, ...] = ()
+    guesses: str = "independent"
 
     def template(self, task: TaskSet) -> DecodeConfig:
-        return DecodeConfig(temperature=self.temperature, seed=self.seed, max_new_tokens=task.max_new_tokens)
+        return DecodeConfig(
+            temperature=self.temperature, seed=self.seed, max_new_tokens=task.max_new_tokens, guesses=self.guesses
+        )
 
     def units(self) -> Iterator[Unit]:
         """All units: the first prompts of each set at every D, then the next: a partial sweep has every curve."""
@@ -79,6 +85,7 @@ class Plan:
             "temperature": self.temperature,
             "seed": self.seed,
             "likelihood": list(self.likelihood),
+            "guesses": self.guesses,
         }
 
 
@@ -114,11 +121,14 @@ def run_sweep(
     fingerprint: str = "",
     minutes: float | None = None,
     progress: Callable[[Progress], None] | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> list[Record]:
     """Decode what `answers` does not hold yet; returns the records of all finished units, in order.
 
     base: another model whose log-likelihood of the same answers is noted too. minutes: stop after the unit in which
-    they are over. Raises SDLMError where `answers` belongs to another sweep, or `base` has other tokens.
+    they are over. elsewhere: measures the units in other processes (`measure_unit` there); without it they are
+    measured here, one after the other. Raises SDLMError where `answers` belongs to another sweep, or `base` has other
+    tokens.
     """
     if base is not None:
         known = lm.tokenizer.get_vocab()
@@ -136,7 +146,7 @@ def run_sweep(
         "plan": plan.to_dict(),
     }
     with _sole_writer(answers):
-        return _work(lm, plan, answers, header, base, minutes, progress)
+        return _work(lm, plan, answers, header, base, minutes, progress, elsewhere)
 
 
 def _work(
@@ -147,6 +157,7 @@ def _work(
     base: LanguageModel | None,
     minutes: float | None,
     progress: Callable[[Progress], None] | None,
+    elsewhere: Elsewhere | None,
 ) -> list[Record]:
     done = finished_units(answers, header)
     units = list(plan.units())
@@ -155,24 +166,26 @@ def _work(
     with answers.open("a", encoding="utf-8") as file:
         if file.tell() == 0:
             _append(file, header)
-        for unit in units:
-            if unit.key in done:
-                continue
-            if minutes is not None and time.monotonic() - began > 60 * minutes:
-                break
 
-            def tell(share: float, unit: Unit = unit, before: float = worked) -> None:
-                if progress:
-                    now = before + share * _weight(unit)
-                    spent = time.monotonic() - began
-                    rest = spent * (left - now) / now if now > 0.02 * left or (spent > 30 and now > 0) else None
-                    progress(Progress((whole - left + now) / whole, rest, unit.key))
+        def report(unit: Unit, share: float) -> None:
+            """Say how far the sweep is with `share` of a unit done; `worked` holds the units before it."""
+            if progress:
+                now = worked + share * _weight(unit)
+                spent = time.monotonic() - began
+                rest = spent * (left - now) / now if now > 0.02 * left or (spent > 30 and now > 0) else None
+                progress(Progress((whole - left + now) / whole, rest, unit.key))
 
-            record = measure_unit(lm, unit, plan, base, tell)
-            _append(file, record)
-            done[unit.key] = record
-            worked += _weight(unit)
-            tell(1.0)
+        missing = [unit for unit in units if unit.key not in done]
+        here = ((unit, measure_unit(lm, unit, plan, base, partial(report, unit))) for unit in missing)
+        with contextlib.closing(elsewhere(missing) if elsewhere else here) as results:
+            while minutes is None or time.monotonic() - began <= 60 * minutes:
+                if (measured := next(results, None)) is None:
+                    break
+                unit, record = measured
+                _append(file, record)
+                done[unit.key] = record
+                report(unit, 1.0)
+                worked += _weight(unit)
     return [done[unit.key] for unit in units if unit.key in done]
 
 

@@ -84,13 +84,14 @@ def _line(cells: Sequence[str]) -> str:
 
 def compact(result: dict[str, Any], block_size: int = 8, rule: str = "prob_conf") -> str:
     """A README's table of the shipped sets: a row for each τ of one rule, then self-speculative and autoregressive
-    decoding. By the clock stands beside the tokens per pass of the answers that were timed."""
+    decoding. By the clock, where answers were timed, stands beside their tokens per pass."""
     cells, clock = _by_setting(result["cells"]), _by_setting(result.get("wall_clock", []))
     taus = sorted({key[3] for key in cells if key[1] == rule and key[3] is not None}, reverse=True)
     settings: list[tuple[str, int, float | None]] = [(rule, block_size, tau) for tau in taus]
     settings += [("self_speculative", block_size, None), ("autoregressive", 1, None)]
-    head = ["rule", "τ", "problems: tokens per pass", "right", "by the clock"]
-    head += ["open prompts: tokens per pass", "by the clock", "agreement with τ 1"]
+    time = ["by the clock"] if clock else []
+    head = ["rule", "τ", "problems: tokens per pass", "right", *time]
+    head += ["open prompts: tokens per pass", *time, "agreement with τ 1"]
     lines = [_line(head), _line(["---"] * len(head))]
     for setting in settings:
         problems, chat = (cells.get((name, *setting)) for name in ("problems", "chat"))
@@ -100,9 +101,9 @@ def compact(result: dict[str, Any], block_size: int = 8, rule: str = "prob_conf"
             "–" if tau is None else f"{tau:g}",
             interval(problems and problems["tokens_per_pass"], 2),
             interval(problems and problems["accuracy"], 0, percent=True),
-            _by_the_clock(clock.get(("problems", *setting))),
+            *([_by_the_clock(clock.get(("problems", *setting)))] if clock else []),
             interval(chat and chat["tokens_per_pass"], 2),
-            _by_the_clock(clock.get(("chat", *setting))),
+            *([_by_the_clock(clock.get(("chat", *setting)))] if clock else []),
             "–" if tau is None or not chat else f"{chat['agreement'][0]:.2f}",  # the others are not compared with τ 1
         ]
         lines.append(_line(row))

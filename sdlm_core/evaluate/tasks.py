@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sdlm_core.assets import assets_folder
 from sdlm_core.errors import SDLMError
 from sdlm_core.jsonl import read_lines
-from sdlm_core.retrofit.problems import Problem
+from sdlm_core.problems import Problem
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "assets" / "benchmarks"
+BENCHMARKS = assets_folder() / "benchmarks"
 SETS = {"problems": BENCHMARKS / "problems.jsonl", "chat": BENCHMARKS / "open_prompts.jsonl"}
 MAX_NEW_TOKENS = {"problems": 128, "chat": 100}  # tokens; a file of one's own gets the first
 

@@ -11,16 +11,21 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from sdlm_core.cache import CachePool
-from sdlm_core.candidates import count_accepted, worth_verifying
+import torch
+
 from sdlm_core.config import DecodeConfig
-from sdlm_core.decoding import cut
+from sdlm_core.decoding import algorithms
+from sdlm_core.decoding.algorithms import Proposal, count_held, worth_verifying
+from sdlm_core.decoding.loop import run_batch
+from sdlm_core.decoding.state import new_state
 from sdlm_core.evaluate.cells import Cell
 from sdlm_core.evaluate.passes import Block, Node, Reader, read_blocks
 from sdlm_core.evaluate.tasks import Item
-from sdlm_core.language_model import LanguageModel
+from sdlm_core.execution.cache import CachePool
+from sdlm_core.execution.executor import executor_for
+from sdlm_core.models.language_model import LanguageModel
 
-LANES = 16  # runs in one forward pass
+BATCH = 16  # answers in one forward pass
 
 
 @dataclass
@@ -44,10 +49,10 @@ class UnitResult:
     computed: int  # passes that the model ran, as against those taken from the tree
 
 
-class _Lane:
-    """One answer being decoded: replays passes from the tree, and asks for the first one that is not there.
+class _Decoding:
+    """One answer being decoded: replays passes from the tree, and reads the first one that is not there.
 
-    reference: the finished τ 1 lane of the same prompt, whose cache a new reader takes over as far as the two agree.
+    reference: the finished τ 1 decoding of the same prompt, whose cache a new reader takes over as far as they agree.
     """
 
     def __init__(
@@ -55,31 +60,43 @@ class _Lane:
         lm: LanguageModel,
         pool: CachePool,
         root: Node,
-        answer: Answer,
+        item: Item,
+        cell: Cell,
         config: DecodeConfig,
-        reference: _Lane | None = None,
+        reference: _Decoding | None = None,
     ) -> None:
-        self.lm, self.pool = lm, pool
-        self.node, self.answer, self.config, self.reference = root, answer, config, reference
-        self.room = min(config.max_new_tokens, lm.context_length - len(lm.encode(answer.item.prompt)[1]))
+        self.lm, self.pool, self.node, self.item, self.cell, self.reference = lm, pool, root, item, cell, reference
+        self.state = new_state(lm, lm.encode(item.prompt)[1], config)
         self.blocks: list[Block] = []
+        self.accepted: list[int] = []
         self._reader: Reader | None = None
 
-    def replay(self) -> bool:
-        """Take passes from the tree as far as it goes; True when the answer is finished."""
-        while self.answer.finish_reason is None and self.node.block is not None:
-            self._keep(self.node.block)
-        return self.answer.finish_reason is not None
+    @property
+    def done(self) -> bool:
+        return self.state.finish_reason is not None
+
+    @property
+    def answer(self) -> Answer:
+        state = self.state
+        return Answer(self.item, self.cell, state.token_ids, self.accepted, state.finish_reason)
+
+    def replay(self) -> None:
+        """Take passes from the tree as far as it goes."""
+        while not self.done and (block := self.node.block) is not None:
+            proposal = Proposal(block.guesses(self.state.config.algorithm), [])
+            n = algorithms.commit(self.state, algorithms.decide(self.state, proposal, len(block.token_ids)))
+            self.accepted.append(n)
+            self.blocks.append(block)
+            self.node = self.node.after(self.state.token_ids[-n:])
 
     def reader(self) -> Reader:
         """The reader that stands where the tree ends."""
-        if self._reader is not None:
-            self._reader.extend(self.answer.token_ids)
-            return self._reader
-        self._reader = Reader(self.lm, self.answer.item.prompt, self.config, self.pool)
-        self._reader.extend(self.answer.token_ids)
-        if self.reference is not None and self.reference._reader is not None:
-            self._reader.copy_cache(self.reference._reader)
+        if self._reader is None:
+            state = self.state
+            self._reader = Reader(self.lm, state.prompt_ids, state.token_ids, state.config, self.pool)
+            if self.reference is not None and self.reference._reader is not None:
+                self._reader.copy_cache(self.reference._reader)
+        self._reader.extend(self.state.token_ids)
         return self._reader
 
     def leave(self) -> None:
@@ -91,16 +108,6 @@ class _Lane:
         else:
             self._reader.leave()
 
-    def _keep(self, block: Block) -> None:
-        """Accept a prefix, cut at an end token and at the length limit, as `Run.commit` does."""
-        answer = self.answer
-        n = 1
-        if len(block.token_ids) > 1:
-            n = count_accepted(block.confidence(answer.cell.algorithm), self.config.threshold)
-        _take(answer, block.token_ids[:n], self.room, self.lm.end_token_ids)
-        self.blocks.append(block)
-        self.node = self.node.after(answer.token_ids[-answer.accepted[-1] :])
-
 
 def decode_unit(
     lm: LanguageModel,
@@ -108,60 +115,58 @@ def decode_unit(
     block_size: int,
     cells: Sequence[Cell],
     template: DecodeConfig,
-    lanes: int = LANES,
+    batch: int = BATCH,
     progress: Callable[[float], None] | None = None,
 ) -> UnitResult:
-    """Decode every item under every cell of one D; `progress` hears the share of answers that are finished."""
+    """Decode every item under every cell of one D. progress is called with the share of answers that are finished."""
     # At D = 1 there is no τ, and a model without a mask token can do nothing else.
     reference_cell = Cell("prob_conf", block_size, 1.0) if block_size > 1 else Cell("autoregressive", 1)
-    pool = lm.new_pool()  # of the lanes in hand, which attend in one call
+    speculative = [cell for cell in cells if cell.algorithm == "self_speculative"]
+    others = [cell for cell in cells if cell not in speculative and cell != reference_cell]
+    pool = executor_for(lm).new_pool()  # of the answers in hand, which attend in one call
     roots = {item.id: Node() for item in items}
-    references: dict[str, _Lane] = {}
-    finished: dict[tuple[str, Cell], Answer] = {}
-    waiting: deque[_Lane] = deque(
-        _Lane(lm, pool, roots[item.id], Answer(item, reference_cell), reference_cell.config(template)) for item in items
+    waiting = deque(
+        _Decoding(lm, pool, roots[item.id], item, reference_cell, reference_cell.config(template)) for item in items
     )
-    active: list[_Lane] = []
-    computed, total = 0, len(items) * (len(cells) + 1)
-    while waiting or active:
-        while waiting and len(active) < lanes:
-            active.append(waiting.popleft())
-        still = []
-        for lane in active:
-            if not lane.replay():
-                still.append(lane)
-                continue
-            lane.leave()
-            answer = lane.answer
-            finished[answer.item.id, answer.cell] = answer
-            if answer.cell == reference_cell:
-                references[answer.item.id] = lane
-                for cell in cells:
-                    if cell.algorithm == "self_speculative":
-                        finished[answer.item.id, cell] = speculate(lane.answer, lane.blocks, cell)
-                    elif cell != reference_cell:
-                        waiting.append(
-                            _Lane(
-                                lm, pool, roots[answer.item.id], Answer(answer.item, cell), cell.config(template), lane
-                            )
-                        )
-        active = still
-        if len(active) < lanes and waiting:
-            continue  # some ended without a pass of their own; fill their places first
-        asking: dict[int, _Lane] = {}  # lanes at the same place of a tree ask once
-        for lane in active:
-            asking.setdefault(id(lane.node), lane)
-        if asking:
-            asked = list(asking.values())
-            for lane, block in zip(asked, read_blocks([lane.reader() for lane in asked]), strict=True):
-                lane.node.block = block
-            computed += len(asked)
+    references: dict[str, _Decoding] = {}
+    finished: dict[tuple[str, Cell], Answer] = {}
+    computed = 0
+
+    def refill(members: Sequence[_Decoding]) -> list[_Decoding]:
+        joining = [waiting.popleft() for _ in range(min(batch - len(members), len(waiting)))]
+        for decoding in joining:
+            decoding.replay()
+        return joining
+
+    def step(members: Sequence[_Decoding]) -> None:
+        nonlocal computed
+        nodes: dict[int, _Decoding] = {}  # those at the same place of a tree read it once
+        for decoding in members:
+            nodes.setdefault(id(decoding.node), decoding)
+        first = list(nodes.values())
+        for decoding, block in zip(first, read_blocks([d.reader() for d in first]), strict=True):
+            decoding.node.block = block
+        for decoding in members:
+            decoding.replay()
+        computed += len(first)
         if progress:
-            progress(len(finished) / total)
+            progress(len(finished) / (len(items) * (len(cells) + 1)))
+
+    for decoding in run_batch(refill, step, lambda decoding: decoding.done):
+        decoding.leave()
+        item = decoding.item
+        finished[item.id, decoding.cell] = decoding.answer
+        if decoding.cell == reference_cell:
+            references[item.id] = decoding
+            for cell in speculative:
+                finished[item.id, cell] = speculate(decoding.answer, decoding.blocks, cell)
+            waiting.extend(
+                _Decoding(lm, pool, roots[item.id], item, cell, cell.config(template), decoding) for cell in others
+            )
     return UnitResult(
         answers=[finished[item.id, cell] for cell in cells for item in items],
-        references={name: lane.answer.token_ids for name, lane in references.items()},
-        blocks={name: lane.blocks for name, lane in references.items()},
+        references={name: decoding.state.token_ids for name, decoding in references.items()},
+        blocks={name: decoding.blocks for name, decoding in references.items()},
         computed=computed,
     )
 
@@ -174,23 +179,14 @@ def speculate(reference: Answer, blocks: Sequence[Block], cell: Cell) -> Answer:
     pass has no draft.
     """
     tokens, answer = reference.token_ids, Answer(reference.item, cell)
-    while len(answer.token_ids) < len(tokens):
-        start = len(answer.token_ids)
-        draft: Sequence[int] = ()
+    while (start := len(answer.token_ids)) < len(tokens):
+        held = 0
         if start:
             block = blocks[start - 1]
-            draft = block.token_ids[1 : 1 + worth_verifying(block.probability[1:])]
-        held = 0
-        while held < len(draft) and start + held < len(tokens) and draft[held] == tokens[start + held]:
-            held += 1
+            draft = block.token_ids[1 : 1 + worth_verifying(block.probability[1:])][: len(tokens) - start]
+            held = int(count_held(torch.tensor(tokens[start:]), torch.tensor(draft, dtype=torch.int64)))
         n = min(held + 1, len(tokens) - start)
         answer.token_ids += tokens[start : start + n]
         answer.accepted.append(n)
     answer.finish_reason = reference.finish_reason
     return answer
-
-
-def _take(answer: Answer, token_ids: Sequence[int], room: int, end_token_ids: frozenset[int]) -> None:
-    n, answer.finish_reason = cut(token_ids, room - len(answer.token_ids), end_token_ids)
-    answer.token_ids += token_ids[:n]
-    answer.accepted.append(n)

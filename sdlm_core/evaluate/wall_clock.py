@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from sdlm_core.config import DecodeConfig
-from sdlm_core.decoding import decode
+from sdlm_core.decoding.loop import decode
 from sdlm_core.evaluate.cells import Cell
 from sdlm_core.evaluate.tasks import TaskSet, stratified
-from sdlm_core.language_model import LanguageModel
+from sdlm_core.models.language_model import LanguageModel
 
 SETTINGS_BETWEEN = 3  # settings between two autoregressive runs
 AUTOREGRESSIVE = Cell("autoregressive", 1)
@@ -70,6 +70,7 @@ def measure(
             "algorithm": cell.algorithm,
             "block_size": cell.block_size,
             "threshold": cell.threshold,
+            "guesses": cell.guesses(template.guesses),
             "tokens_per_second": quartiles(speeds[cell]),
             "speedup": quartiles(gains[cell]) if cell in gains else [1.0, 1.0, 1.0, len(speeds[cell])],
             "tokens_per_pass": quartiles(per_pass[cell]),

@@ -18,7 +18,7 @@ from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 from sdlm_core import masks
 from sdlm_core.errors import SDLMError
 from sdlm_core.masks import Rows
-from sdlm_core.model import Attend
+from sdlm_core.models.transformer import Attend
 from sdlm_core.retrofit.collate import Batch, Segment
 
 IMPLEMENTATIONS = ("eager", "sdpa", "flex_attention", "split")

@@ -92,13 +92,15 @@ class Batch:
 @dataclass(frozen=True)
 class Collator:
     """How blocks are drawn. block_density: blocks per answer token; at most max_blocks a conversation. text_labels:
-    the answers' text rows get labels too."""
+    the answers' text rows get labels too. text_ahead: text rows kept from the last block's start on; no block sees
+    them, but they say what the model itself predicts there."""
 
     block_size: int
     mask_token_id: int
     block_density: float
     max_blocks: int
     text_labels: bool = False
+    text_ahead: int = 0
 
     def draw_starts(self, conversation: Conversation, generator: torch.Generator) -> list[tuple[int, int]]:
         """(s, end of its turn) of the drawn blocks, ascending. s runs from the token before the answer's first one."""
@@ -108,9 +110,11 @@ class Collator:
         return [candidates[i] for i in chosen]
 
     def sequence(self, conversation: Conversation, starts: list[tuple[int, int]]) -> Batch:
-        """One conversation with its blocks. Text after the last block's start is dropped: nobody sees it."""
+        """One conversation with its blocks. Text that nobody sees and nobody asked for is dropped."""
         ids, size = conversation.token_ids, self.block_size
-        text = starts[-1][0]  # the last block sees x_1 … x_{s−1} and carries x_s itself
+        text = min(
+            starts[-1][0] + self.text_ahead, len(ids)
+        )  # the last block sees x_1 … x_{s−1} and carries x_s itself
         token_ids = ids[:text]
         labels = self._text_labels(conversation, text) if self.text_labels else []
         offset = [TEXT] * len(labels) + list(range(size)) * len(starts)

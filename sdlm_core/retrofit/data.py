@@ -16,9 +16,9 @@ from typing import Any
 
 import torch
 
-from sdlm_core.chat import render, turn_end, whole
 from sdlm_core.errors import SDLMError
 from sdlm_core.jsonl import read_lines
+from sdlm_core.models.chat_template import render, replace_surrogates, turn_end
 
 ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
 DEFAULT_GROUP = "all"
@@ -178,7 +178,7 @@ def _load_source(path: Path, weight: float, group: str, held_out: float, self_di
 
 def is_held_out(prompt: str, share: float) -> bool:
     """Whether a prompt is kept out of training; depends on nothing but its text."""
-    digest = hashlib.sha256(whole(" ".join(prompt.split())).encode()).digest()
+    digest = hashlib.sha256(replace_surrogates(" ".join(prompt.split())).encode()).digest()
     return int.from_bytes(digest[:8], "big") < share * 2**64
 
 

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from sdlm_core.model import Attend, Layer, Shape, Transformer
+from sdlm_core.models.transformer import Attend, Layer, Shape, Transformer
 
 ADAPTER = "default"  # PEFT's name for a model's first adapter
 

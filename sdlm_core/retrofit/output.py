@@ -9,7 +9,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -17,9 +17,7 @@ from torch import Tensor, nn
 
 from sdlm_core.errors import SDLMError
 from sdlm_core.jsonl import read_records
-
-if TYPE_CHECKING:
-    from sdlm_core.retrofit.train import RetrofitConfig
+from sdlm_core.retrofit.config import RetrofitConfig
 
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # AdamW's state of one parameter
 

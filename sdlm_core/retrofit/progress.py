@@ -6,17 +6,24 @@ import logging
 import math
 import signal
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from accelerate import Accelerator
 
-if TYPE_CHECKING:
-    from sdlm_core.retrofit.train import RetrofitConfig
-
 log = logging.getLogger(__name__)
 
 FLOOR = 0.1  # where the cosine ends, as a share of the learning rate
+
+
+class Schedule(Protocol):
+    """The settings of a run that this file reads; see RetrofitConfig and SamplerConfig."""
+
+    steps: int | None
+    minutes: float | None
+    learning_rate: float
+    schedule: str
+    warmup_steps: int
 
 
 @dataclass
@@ -28,22 +35,22 @@ class Progress:
     seconds: float = 0.0
     best: float = math.inf
 
-    def share(self, config: RetrofitConfig) -> float:
+    def share(self, config: Schedule) -> float:
         by_steps = self.step / config.steps if config.steps else 0.0
         by_time = self.seconds / (config.minutes * 60) if config.minutes else 0.0
         return max(by_steps, by_time)
 
-    def done(self, config: RetrofitConfig) -> bool:
+    def done(self, config: Schedule) -> bool:
         return self.share(config) >= 1
 
-    def seconds_left(self, config: RetrofitConfig) -> int:
+    def seconds_left(self, config: Schedule) -> int:
         left = [config.minutes * 60 - self.seconds] if config.minutes else []
         if config.steps and self.step:
             left.append((config.steps - self.step) * self.seconds / self.step)
         return max(0, round(min(left))) if left else 0
 
 
-def learning_rate(config: RetrofitConfig, progress: Progress) -> float:
+def learning_rate(config: Schedule, progress: Progress) -> float:
     """The rate of the coming step: a linear warm-up, then constant or a cosine down to a tenth."""
     rate = config.learning_rate * min(1.0, (progress.step + 1) / max(1, config.warmup_steps))
     if config.schedule == "cosine":

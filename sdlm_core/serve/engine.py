@@ -1,13 +1,13 @@
 """Continuous batching: one thread owns the model, and every visitor's run is a few rows of its next forward pass.
 
-Runs join and leave between passes, each with its own length, D, τ, algorithm, sampling and seed; `advance` does the
-arithmetic, and a run's tokens do not depend on who shares the batch: in float32, and in bfloat16 on a CPU without AMX;
-elsewhere a product of another size may round otherwise, and a near tie fall the other way. This module is the line
-before the model: who is in, who waits, who left, and what happens when a pass fails. It knows nothing of pages.
+Runs join and leave between passes (`run_batch`), each with its own length, D, τ, algorithm, sampling and seed. A run's
+tokens do not depend on who shares the batch: in float32, and in bfloat16 on a CPU without AMX; elsewhere a product of
+another size may round otherwise, and a near tie fall the other way. This module is the queue before the model: who is
+decoded, who waits, who left, and what happens when a pass fails. It knows nothing of pages.
 
-On a CPU, let nobody else compute while it runs, and load the model in a thread that has ended: with OpenMP threads of
-two callers on the same cores, libgomp's no longer wait awake, and a pass takes twice as long. `Engine.call` is there
-for everything else that needs the model.
+On a CPU, nothing else should compute while it runs, and the model should be loaded in a thread that has ended: where
+the OpenMP threads of two callers share the cores, libgomp's no longer wait actively, and a pass takes twice as long.
+`Engine.call` is there for everything else that needs the model.
 """
 
 from __future__ import annotations
@@ -15,18 +15,20 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import torch
 
 from sdlm_core.config import DecodeConfig
-from sdlm_core.decoding import PREFILL_ROWS, Run, advance
+from sdlm_core.decoding.algorithms import PREFILL_ROWS, most_cache_rows
+from sdlm_core.decoding.loop import Run, advance, run_batch
 from sdlm_core.errors import SDLMError
-from sdlm_core.fixed import MOST_ROWS
-from sdlm_core.language_model import LanguageModel, Prompt
-from sdlm_core.memory import cache_bytes, free_bytes, gigabytes, is_out_of_memory, run_rows
+from sdlm_core.execution.cache import cache_bytes
+from sdlm_core.execution.executor import executor_for
+from sdlm_core.models.language_model import LanguageModel, Prefix, Prompt
+from sdlm_core.models.memory import free_bytes, gigabytes, is_out_of_memory
 from sdlm_core.serve.inbox import Inbox
 from sdlm_core.trace import Pass, Trace
 
@@ -42,28 +44,28 @@ class EngineFull(SDLMError):
 
 
 class Ticket:
-    """A run's place in the engine. Iterate over it for its passes, or `take` them; leaving the loop gives it back.
+    """A run's place in the engine. Iterate over it for its passes, or `take` them; leaving the loop cancels the run.
 
-    run:  the run; read it freely, but only the engine moves it.
+    run:  the run; anyone may read it, only the engine moves it.
     rows: of the KV cache, as many as it may come to fill.
     """
 
     def __init__(self, engine: Engine, run: Run, on_news: Callable[[], None] | None = None) -> None:
         self.run = run
-        speculative = run.config.algorithm == "self_speculative"
-        self.rows = run_rows(len(run.prompt_ids), run.max_new_tokens, run.block_size, speculative)
+        self.rows = most_cache_rows(run.state)
         self._engine = engine
         self._inbox = Inbox(on_news)
-        self._delivered = 0
+        self._delivered = len(run.passes)  # those of a resumed run are known
         self._cancelled = False
+        self._error: Exception | None = None
 
     @property
     def position(self) -> int:
-        """0 while decoding or done; else the place in line, from 1."""
+        """0 while decoding or done; else the place in the queue, from 1."""
         return self._engine._position(self)
 
     def cancel(self) -> None:
-        """Give the place back; the run stops within one pass. Safe to call at any time, from any thread."""
+        """Stop the run within one pass. Safe to call at any time, from any thread."""
         self._engine._cancel(self)
 
     def trace(self) -> Trace:
@@ -81,31 +83,37 @@ class Ticket:
         finally:
             self.cancel()
 
+    @property
+    def _done(self) -> bool:
+        return self._cancelled or self._error is not None or self.run.finish_reason is not None
+
     def _deliver(self) -> None:
+        """Pass on what the run has done since the last time."""
         fresh = self.run.passes[self._delivered :]
         self._delivered += len(fresh)
         self._inbox.put(fresh)
 
-    def _end(self, error: Exception | None = None) -> None:
+    def _end(self) -> None:
+        """Nothing follows; give the cache back."""
         self._deliver()
-        self._inbox.end(error)
+        self._inbox.end(self._error)
         try:
             self.run.leave()
-        except Exception:  # a device that no longer works; whoever waits has been told
+        except Exception:  # a device that no longer works; whoever waits has got its end
             log.debug("A cache could not be given back", exc_info=True)
 
 
 class Engine:
     """A model and the runs that share it.
 
-    max_runs:     runs in one forward pass; the next in line joins when one ends.
-    max_waiting:  length of the line; beyond it `submit` raises EngineFull.
+    max_runs:     runs in one forward pass; the next in the queue joins when one ends.
+    max_waiting:  length of the queue; beyond it `submit` raises EngineFull.
     prefill_rows: longest chunk of a prompt read in one pass.
     cache_budget: bytes that the KV caches of the runs decoding may come to take together. None: what is free on the
                   model's devices now, less a tenth for the passes themselves; no limit where that is not known.
     """
 
-    shares = True  # the time of a run's pass is that of all runs in it
+    shares = True  # whether runs share passes: the time of a pass is then that of all runs in it
 
     def __init__(
         self,
@@ -116,13 +124,14 @@ class Engine:
         cache_budget: int | None = None,
     ) -> None:
         self.lm = lm
+        executor = executor_for(lm)  # before free memory is looked at: it packs the weights
         if cache_budget is None:
             free = free_bytes(layer.input_norm.device for layer in lm.transformer.layers)
             cache_budget = None if free is None else free * 9 // 10
         self.cache_budget = cache_budget
         self.max_runs, self.max_waiting, self.prefill_rows = max_runs, max_waiting, prefill_rows
-        self._pool = lm.new_pool(lasting=True)
-        self._padding = 0 if self._pool.fixed is None else MOST_ROWS  # rows that a run may have to reserve for others
+        self._pool = executor.new_pool(lasting=True)
+        self._extra_rows = executor.extra_rows(self._pool)
         self._waiting: list[Ticket] = []
         self._running: list[Ticket] = []
         self._calls: list[Call] = []
@@ -132,15 +141,21 @@ class Engine:
         self._thread.start()
 
     def submit(
-        self, prompt: Prompt, config: DecodeConfig | None = None, on_news: Callable[[], None] | None = None
+        self,
+        prompt: Prompt,
+        config: DecodeConfig | None = None,
+        on_news: Callable[[], None] | None = None,
+        prefix: Prefix = (),
+        resume: Sequence[Pass] = (),
     ) -> Ticket:
-        """Queue a run. Raises SDLMError for one that cannot be run or never fits, EngineFull when the line is full.
+        """Queue a run; prefix as of `Run`.
 
-        on_news is called whenever there is something to `take`, and when the line has moved, on any thread; it must
-        return at once.
+        Raises SDLMError for one that cannot be run or never fits, EngineFull when the queue is full. on_news is called
+        whenever there is something to `take`, and when the queue has moved, on any thread; it must return at once.
+        resume: the passes of the same run as far as another engine took it; only new passes are delivered.
         """
-        ticket = Ticket(self, Run(self.lm, prompt, config, self._pool), on_news)
-        alone = cache_bytes(self.lm.transformer.shape, ticket.rows + self._padding, self.lm.dtype)
+        ticket = Ticket(self, Run(self.lm, prompt, config, self._pool, prefix, resume), on_news)
+        alone = cache_bytes(self.lm.transformer.shape, ticket.rows + self._extra_rows, self.lm.dtype)
         if self.cache_budget is not None and alone > self.cache_budget:
             raise SDLMError(
                 f"A prompt of {len(ticket.run.prompt_ids):,} tokens with an answer of up to "
@@ -157,11 +172,11 @@ class Engine:
         return ticket
 
     def stream(self, prompt: Prompt, config: DecodeConfig | None = None) -> Iterator[Pass]:
-        """`sdlm_core.stream`, sharing the model with whoever else is there."""
+        """`sdlm_core.stream`, in passes that other runs share."""
         return iter(self.submit(prompt, config))
 
     def decode(self, prompt: Prompt, config: DecodeConfig | None = None) -> Trace:
-        """`sdlm_core.decode`, sharing the model with whoever else is there."""
+        """`sdlm_core.decode`, in passes that other runs share."""
         ticket = self.submit(prompt, config)
         for _ in ticket:
             pass
@@ -170,7 +185,7 @@ class Engine:
     def call(
         self, function: Callable[Concatenate[LanguageModel, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> Future[T]:
-        """Have function(lm, *args) called on the engine's thread between two passes: whoever else needs the weights."""
+        """Have function(lm, *args) called on the engine's thread between two passes, for other work with the model."""
         future: Future[T] = Future()
 
         def work() -> None:
@@ -193,6 +208,18 @@ class Engine:
         with self._change:
             return len(self._running), len(self._waiting)
 
+    @property
+    def cache_memory(self) -> int:
+        """Bytes that the KV caches take now, those kept for later runs included."""
+        capacity, slots = self._pool.capacity, self._pool.slots
+        return cache_bytes(self.lm.transformer.shape, capacity, self.lm.dtype, slots) if capacity else 0
+
+    @property
+    def closed(self) -> bool:
+        """Whether it takes no more runs: closed, or stopped by a mistake of its own."""
+        with self._change:
+            return self._closed
+
     def close(self) -> None:
         """Stop within one pass; runs that have not ended count as cancelled."""
         with self._change:
@@ -210,61 +237,59 @@ class Engine:
 
     def _work(self) -> None:
         try:
-            self._passes()
-        except BaseException as error:  # a mistake of ours, outside any run: nobody may wait for a thread that is gone
-            log.critical("The engine stopped", exc_info=error)
-            with self._change:
-                self._closed = True
-                for ticket in self._running + self._waiting:
-                    ticket._end(SDLMError("The engine stopped; the server has to be started anew. Its log says why."))
-                for _, future in self._calls:
-                    future.cancel()
-                self._running, self._waiting, self._calls = [], [], []
-
-    def _passes(self) -> None:
-        while (work := self._next_work()) is not None:
-            batch, calls = work
-            for call, _ in calls:
-                call()
-            if not batch:
-                continue
-            try:
-                if self._padding:
-                    # Growing buffers discard every graph: let them grow as a run joins, not in its answer.
-                    self._pool.reserve(max(ticket.rows for ticket in batch) + self._padding)
-                advance([ticket.run for ticket in batch], self.prefill_rows)
-            except Exception as error:
-                self._after_failure(batch, error)
-            for ticket in batch:
-                ticket._deliver()
-
-    def _next_work(self) -> tuple[list[Ticket], list[Call]] | None:
-        """Let the finished and the cancelled go and the waiting in; wait while nobody is. None once closed."""
-        with self._change:
-            while True:
-                for ticket in [t for t in self._running if t._cancelled or t.run.finish_reason]:
+            for ticket in run_batch(self._join, self._pass, lambda ticket: ticket._done or self._closed):
+                with self._change:
                     self._running.remove(ticket)
                     ticket._end()
+            self._end_all()
+        except BaseException as error:  # a mistake of ours, outside any run: nobody may wait for a thread that is gone
+            log.critical("The engine stopped", exc_info=error)
+            self._end_all(SDLMError("The engine stopped; restart the server. Its log says why."))
+
+    def _end_all(self, error: Exception | None = None) -> None:
+        """End every ticket that is left, and take nothing more."""
+        with self._change:
+            self._closed = True
+            for ticket in self._running + self._waiting:
+                ticket._error = ticket._error or error
+                ticket._end()
+            for _, future in self._calls:
+                future.cancel()
+            self._running, self._waiting, self._calls = [], [], []
+
+    def _join(self, members: Sequence[Ticket]) -> list[Ticket]:
+        """The tickets that join before the next pass; waits while there is nothing to do. Empty-handed once closed."""
+        while True:
+            with self._change:
+                while not (self._closed or members or self._calls or self._waiting):
+                    self._change.wait()
                 if self._closed:
-                    for ticket in self._running + self._waiting:
-                        ticket._end()
-                    for _, future in self._calls:
-                        future.cancel()
-                    self._running, self._waiting, self._calls = [], [], []
-                    return None
+                    return []
                 joining = self._admitted()
                 self._running += joining
                 del self._waiting[: len(joining)]
                 if joining:
                     for ticket in self._waiting:
-                        ticket._inbox.ring()
+                        ticket._inbox.notify()
                 calls, self._calls = self._calls, []
-                if self._running or calls:
-                    return list(self._running), calls
-                self._change.wait()
+            for call, _ in calls:
+                call()
+            if members or joining:
+                return joining
+
+    def _pass(self, batch: Sequence[Ticket]) -> None:
+        try:
+            if self._extra_rows:
+                # Growing buffers discard every graph: let them grow as a run joins, not in its answer.
+                self._pool.reserve(max(ticket.rows for ticket in batch) + self._extra_rows)
+            advance([ticket.run for ticket in batch], self.prefill_rows)
+        except Exception as error:
+            self._after_failure(batch, error)
+        for ticket in batch:
+            ticket._deliver()
 
     def _admitted(self) -> list[Ticket]:
-        """Who of the line may join now. Nobody overtakes, so a long run waits no longer for those who came after it."""
+        """Which of the waiting may join now. They join in order: a long run never waits for those that came later."""
         admitted: list[Ticket] = []
         for ticket in self._waiting[: self.max_runs - len(self._running)]:
             if not self._fit([*self._running, *admitted, ticket]):
@@ -275,14 +300,14 @@ class Engine:
         return admitted
 
     def _fit(self, tickets: list[Ticket]) -> bool:
-        """Whether the pool, which has a slot of the longest's length for each run, stays within the budget."""
+        """Whether the pool, which has a slot of the longest run's rows for each, stays within the budget."""
         if self.cache_budget is None:
             return True
-        rows = max(self._pool.capacity, *(ticket.rows + self._padding for ticket in tickets))
+        rows = max(self._pool.capacity, *(ticket.rows + self._extra_rows for ticket in tickets))
         runs = max(self._pool.slots, len(tickets))
         return cache_bytes(self.lm.transformer.shape, rows, self.lm.dtype, runs) <= self.cache_budget
 
-    def _after_failure(self, batch: list[Ticket], error: Exception) -> None:
+    def _after_failure(self, batch: Sequence[Ticket], error: Exception) -> None:
         """A pass of several runs failed: try each alone, so that only the one at fault ends, out of memory included."""
         if is_out_of_memory(error):
             error.__traceback__ = None  # its frames hold the tensors of the pass that failed
@@ -299,12 +324,9 @@ class Engine:
             return
         if is_out_of_memory(error):
             error = SDLMError("There was not enough memory for this run. Use a shorter prompt, or try again later.")
-        with self._change:
-            if batch[0] in self._running:
-                self._running.remove(batch[0])
-        batch[0]._end(error)
+        batch[0]._error = error
 
-    # -- what tickets ask ---------------------------------------------------------------------------------------------
+    # -- for tickets -------------------------------------------------------------------------------------------------
 
     def _position(self, ticket: Ticket) -> int:
         with self._change:
@@ -317,7 +339,7 @@ class Engine:
                 return
             place = self._waiting.index(ticket)
             del self._waiting[place]
-            behind = self._waiting[place:]
+            later = self._waiting[place:]
         ticket._end()
-        for other in behind:
-            other._inbox.ring()
+        for other in later:
+            other._inbox.notify()

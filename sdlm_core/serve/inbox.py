@@ -19,21 +19,22 @@ class Inbox:
 
     def __init__(self, on_news: Callable[[], None] | None = None) -> None:
         self.on_news = on_news
-        self._told: queue.SimpleQueue[Pass | Exception | None] = queue.SimpleQueue()
-        self._emptied = False  # to the end
+        self._items: queue.SimpleQueue[Pass | Exception | None] = queue.SimpleQueue()  # None and errors end it
+        self._ended = False  # whether the end has been taken
 
     def put(self, passes: Iterable[Pass]) -> None:
-        """These came. Rings even for none."""
+        """Add passes. on_news is called even where there are none."""
         for p in passes:
-            self._told.put(p)
-        self.ring()
+            self._items.put(p)
+        self.notify()
 
     def end(self, error: Exception | None = None) -> None:
         """Nothing follows; with an error, because of it."""
-        self._told.put(error)
-        self.ring()
+        self._items.put(error)
+        self.notify()
 
-    def ring(self) -> None:
+    def notify(self) -> None:
+        """Call on_news."""
         if self.on_news is not None:
             try:
                 self.on_news()
@@ -43,28 +44,28 @@ class Inbox:
     def take(self) -> tuple[list[Pass], bool]:
         """The passes since the last `take`, without waiting, and whether that was all. Raises what ended the run."""
         passes: list[Pass] = []
-        while not self._emptied:
+        while not self._ended:
             try:
-                told = self._told.get_nowait()
+                item = self._items.get_nowait()
             except queue.Empty:
                 return passes, False
-            if isinstance(told, Exception) and passes:  # first what came before it
-                self._told.put(told)
-                self.ring()
+            if isinstance(item, Exception) and passes:  # first what came before it
+                self._items.put(item)
+                self.notify()
                 return passes, False
-            if (p := self._opened(told)) is not None:
+            if (p := self._received(item)) is not None:
                 passes.append(p)
         return passes, True
 
     def __iter__(self) -> Iterator[Pass]:
         """The passes as they come. Raises what ended the run."""
-        while not self._emptied:
-            if (p := self._opened(self._told.get())) is not None:
+        while not self._ended:
+            if (p := self._received(self._items.get())) is not None:
                 yield p
 
-    def _opened(self, told: Pass | Exception | None) -> Pass | None:
+    def _received(self, item: Pass | Exception | None) -> Pass | None:
         """The pass, or None for the end. Raises what ended the run."""
-        self._emptied = not isinstance(told, Pass)
-        if isinstance(told, Exception):
-            raise told
-        return told
+        self._ended = not isinstance(item, Pass)
+        if isinstance(item, Exception):
+            raise item
+        return item
