@@ -1,116 +1,89 @@
-"""What a visitor may ask for, and the sentence they get where they ask for something else.
+"""The numbers of the page, each defined here and nowhere else: what may be asked for, who is let in, what is kept.
 
-Everything that comes from a browser passes through here before it reaches the model. It knows nothing of Gradio.
+The page's scripts get theirs from `for_page`. This module knows nothing of Gradio, nor of what is done with a number.
 """
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, replace
 from typing import Any
 
-from sdlm_core import DecodeConfig, SDLMError, Trace
-from sdlm_core.chat import whole
+from sdlm_core import ALGORITHMS, DecodeConfig
+from sdlm_core.config import GUESSES
+from sdlm_core.forks import MAX_FORKS
 
+# What one request may hold.
 MAX_PROMPT_CHARACTERS = 4_000
+MAX_SYSTEM_CHARACTERS = 2_000
 MAX_CONVERSATION_CHARACTERS = 24_000
 MAX_TURNS = 40
 MAX_NEW_TOKENS = 1_024
 MAX_BLOCK_SIZE = 16  # what a row of the stage can show; the core itself goes further
 MAX_TEMPERATURE = 2.0
-MAX_TRACE_CHARACTERS = 16_000_000
-MAX_TRACE_CANDIDATES = 64  # a pass of an imported trace
+MAX_FORK_CHARACTERS = 200  # of a text that an answer is made to go on with
+MAX_TOP_K = 100
+MAX_BODY_MB = 20  # of an upload, and of any other request's body
+MAX_TRACE_CHARACTERS = 16_000_000  # of an imported trace
+MAX_TRACE_CANDIDATES = 64  # in a pass of an imported trace
 
-SETTINGS = ("algorithm", "block_size", "threshold", "temperature", "max_new_tokens", "seed")
-_RUN_ID = re.compile(r"[0-9a-f]{32}")
+# Who is let in.
+MAX_RUNS = 32  # runs in one forward pass
+MAX_WAITING = 64  # visitors in line for them
+MAX_RUNS_PER_CLIENT = 8  # of those 32, for one address, whatever number of sessions it opens; a class may share one
+MAX_WAITING_PER_CLIENT = 32  # of those in line
+MAX_RUNS_PER_SESSION = 4  # an answer, a race, a sweep, and one that is just being stopped
 
+# What is kept of finished runs, for pages that ask again.
+KEEP_RUNS = 64
+KEEP_BYTES = 200_000_000  # of memory, the runs in progress included
+# Browser sessions whose last values Gradio keeps: about 0.27 MiB each, and the lab's results of a visitor who sweeps.
+# When another comes, the one that has been idle longest loses them.
+KEEP_SESSIONS = 150
 
-@dataclass(frozen=True)
-class Request:
-    """A checked wish. run_id is a secret of the visitor's page, by which it stops its run and recovers messages."""
+# Sweeps in the lab.
+SWEEP_THRESHOLDS = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
+MAX_SWEEP_PROMPTS = 20
+MAX_SWEEP_TOKENS = 100  # of an answer to a visitor's own prompt
+MAX_COMPARED = 8  # settings that one call of the API's `compare` decodes
+KEEP_RESULTS = 400  # of one browser session. One takes about 100 kB where a pass keeps one token
 
-    run_id: str
-    messages: list[dict[str, str]]
-    configs: list[DecodeConfig]  # decoded one after the other: one for the chat, three for a race, more in a sweep
-
-
-def parse_request(data: Any, race: bool = False) -> Request:
-    """Check what the page sent; SDLMError says what to change."""
-    if not isinstance(data, dict):
-        raise SDLMError("The page sent nothing that can be decoded. Reload it and try again.")
-    config = parse_settings(data.get("settings"))
-    configs = race_lanes(config) if race else [config]
-    return Request(parse_run_id(data.get("run")), parse_messages(data.get("messages")), configs)
-
-
-def race_lanes(config: DecodeConfig) -> list[DecodeConfig]:
-    """The three ways to decode one prompt, in the order of the race tab."""
-    by_confidence = config.algorithm in ("prob_conf", "entropy_conf")
-    threshold = config.algorithm if by_confidence else "prob_conf"
-    return [replace(config, algorithm=a) for a in ("autoregressive", threshold, "self_speculative")]
-
-
-def parse_run_id(value: Any) -> str:
-    """A run's id: 32 hexadecimal digits."""
-    if not isinstance(value, str) or not _RUN_ID.fullmatch(value):
-        raise SDLMError("The page sent a run without a proper id. Reload it and try again.")
-    return value
+# The settings of a run that the page offers; others keep the core's defaults.
+FILTERS = ("temperature", "top_p", "top_k")
+SETTINGS = ("algorithm", "block_size", "threshold", *FILTERS, "max_new_tokens", "seed", "guesses")
+MIN_NEW_TOKENS = 8  # the shortest answer that the page offers; the server takes shorter ones
+MIN_TOP_P = 0.05  # the smallest that the page offers; the server takes any above 0
+DEFAULT_NEW_TOKENS = 200
+BY_CONFIDENCE = ("prob_conf", "entropy_conf")  # the algorithms that use τ
+RACE = ("autoregressive", "prob_conf", "self_speculative")  # in the order of the tab
 
 
-def parse_messages(value: Any) -> list[dict[str, str]]:
-    """Chat messages that take turns and end with a question."""
-    if not isinstance(value, list) or not value or len(value) > 2 * MAX_TURNS:
-        raise SDLMError(f"A conversation has between 1 and {MAX_TURNS} turns. Clear it to start a new one.")
-    messages = []
-    for i, message in enumerate(value):
-        content = message.get("content") if isinstance(message, dict) else None
-        role = "assistant" if i % 2 else "user"
-        if not isinstance(message, dict) or message.get("role") != role or not isinstance(content, str):
-            raise SDLMError("Questions and answers must take turns in a conversation. Clear it to start a new one.")
-        messages.append({"role": role, "content": whole(content)})  # halves of characters cannot be sent back
-    question = messages[-1]
-    if question["role"] != "user":
-        raise SDLMError("This conversation ends with an answer. Ask something.")
-    if not question["content"].strip():
-        raise SDLMError("The prompt is empty. Ask something.")
-    length = len(question["content"])
-    if length > MAX_PROMPT_CHARACTERS:
-        raise SDLMError(
-            f"This prompt has {length:,} characters, but at most {MAX_PROMPT_CHARACTERS:,} are read. Shorten it."
-        )
-    if sum(len(m["content"]) for m in messages) > MAX_CONVERSATION_CHARACTERS:
-        limit = f"{MAX_CONVERSATION_CHARACTERS:,} characters"
-        raise SDLMError(f"This conversation is longer than {limit}. Clear it to start a new one.")
-    return messages
+def for_page() -> dict[str, Any]:
+    """What the page's scripts must know, as plain JSON values.
 
-
-def parse_settings(value: Any) -> DecodeConfig:
-    """Settings within this page's limits, which are narrower than the core's."""
-    if not isinstance(value, dict):
-        raise SDLMError("The page sent no settings. Reload it and try again.")
-    config = DecodeConfig.from_dict({k: v for k, v in value.items() if k in SETTINGS})
-    if config.max_new_tokens > MAX_NEW_TOKENS:
-        asked = f"{config.max_new_tokens:,} were asked for"
-        raise SDLMError(f"An answer may have at most {MAX_NEW_TOKENS:,} tokens here, but {asked}.")
-    if config.block_size is not None and config.block_size > MAX_BLOCK_SIZE:
-        raise SDLMError(f"D may be at most {MAX_BLOCK_SIZE} here, but is {config.block_size}.")
-    if config.temperature > MAX_TEMPERATURE:
-        raise SDLMError(f"The temperature may be at most {MAX_TEMPERATURE:g} here, but is {config.temperature:g}.")
-    return config
-
-
-def parse_trace(text: Any) -> Trace:
-    """A trace someone wants to look at; SDLMError in one sentence where it is not one."""
-    if not isinstance(text, str):
-        raise SDLMError("This file holds no text, so it is not a trace.")
-    if len(text) > MAX_TRACE_CHARACTERS:
-        limit = f"at most {MAX_TRACE_CHARACTERS:,} are read here"
-        raise SDLMError(f"This trace is too large: {len(text):,} characters, {limit}.")
-    trace = Trace.from_json(text)
-    if not trace.passes:
-        raise SDLMError("This trace has no passes, so there is nothing to show.")
-    for p in trace.passes:
-        if max(len(p.candidates), len(p.draft)) > MAX_TRACE_CANDIDATES:
-            limit = f"more than {MAX_TRACE_CANDIDATES} candidates"
-            raise SDLMError(f"This trace cannot be shown: pass {p.index} has {limit}.")
-    return trace
+    limits:     for each numeric setting [least, most]; counts of characters, turns and candidates as one number.
+    algorithms, guesses: names in the order of their menus; by_confidence: those that use τ; race: those of the race.
+    defaults:   the settings a visitor starts with.
+    """
+    default = DecodeConfig(block_size="auto", max_new_tokens=DEFAULT_NEW_TOKENS).to_dict()
+    return {
+        "limits": {
+            "block_size": [1, MAX_BLOCK_SIZE],
+            "threshold": [0, 1],
+            "temperature": [0, MAX_TEMPERATURE],
+            "top_p": [MIN_TOP_P, 1],
+            "top_k": [0, MAX_TOP_K],
+            "max_new_tokens": [MIN_NEW_TOKENS, MAX_NEW_TOKENS],
+            "prompt_characters": MAX_PROMPT_CHARACTERS,
+            "system_characters": MAX_SYSTEM_CHARACTERS,
+            "conversation_characters": MAX_CONVERSATION_CHARACTERS,
+            "turns": MAX_TURNS,
+            "fork_characters": MAX_FORK_CHARACTERS,
+            "forks": MAX_FORKS,
+            "trace_characters": MAX_TRACE_CHARACTERS,
+            "trace_candidates": MAX_TRACE_CANDIDATES,
+        },
+        "algorithms": list(ALGORITHMS),
+        "guesses": list(GUESSES),
+        "by_confidence": list(BY_CONFIDENCE),
+        "race": list(RACE),
+        "defaults": {name: default[name] for name in SETTINGS},
+    }

@@ -18,8 +18,8 @@ def reliability(rows: Sequence[dict[str, Any]]) -> go.Figure:
     """
     rows = [row for row in rows if row["position"] > 1 and row["n"]]
     if not rows:
-        return style.nothing("No candidates to judge yet. Positions 2 to D count, where the answer agrees with τ 1.")
-    fig = style.figure("confidence of a candidate", "share that τ 1 would produce too", 400)
+        return style.nothing("No guesses to judge yet. Positions 2 to D count, where the answer agrees with τ 1.")
+    fig = style.figure("confidence of a guess", "share that τ 1 would produce too", 400)
     fig.add_scatter(
         x=[0, 1], y=[0, 1], mode="lines", line={"color": style.GREY, "dash": "dash", "width": 1}, hoverinfo="skip",
         name="as sure as right",

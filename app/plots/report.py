@@ -1,4 +1,7 @@
-"""A sweep as one HTML file that opens anywhere: its plots, its table, its settings; no network is needed."""
+"""A sweep as one HTML file that opens anywhere, without a network: the plots, the table, the settings.
+
+`sdlm report` writes it.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,11 @@ import plotly.io
 from plotly.offline import get_plotlyjs
 
 from app.plots import details, style, trade_off
+from sdlm_core import SDLMError
+from sdlm_core.assets import assets_folder
+from sdlm_core.evaluate import table
 
-PUBLISHED = Path(__file__).resolve().parents[2] / "assets" / "published" / "results.json"
+PUBLISHED = assets_folder() / "published" / "results.json"
 PAGE_CSS = """
 :root { color-scheme: light dark; }
 body { font: 16px/1.5 "IBM Plex Sans", ui-sans-serif, system-ui, sans-serif; margin: 0 auto; padding: 1rem;
@@ -25,10 +31,17 @@ dt { font-weight: 600; } dd { margin: 0 0 .5rem; overflow-wrap: anywhere; }
 """
 
 
-def render(result: dict[str, Any]) -> str:
-    """The whole page."""
-    from sdlm_core.evaluate import table
+def draw(path: Path) -> str:
+    """The whole page for a sweep's file. Raises SDLMError where the file is not what `sdlm sweep` wrote."""
+    result = read(path)
+    try:
+        return render(result)
+    except (ValueError, KeyError, TypeError) as error:
+        raise SDLMError(f"{path} is not a whole sweep ({type(error).__name__}: {error}). Make it again.") from None
 
+
+def render(result: dict[str, Any]) -> str:
+    """The whole page. result: a sweep's JSON."""
     published = json.loads(PUBLISHED.read_text(encoding="utf-8")) if PUBLISHED.exists() else None
     parts = [f"<h1>Speed against quality: {html.escape(str(result['model']))}</h1>", f"<p>{_facts(result)}</p>"]
     biggest = max((c["block_size"] for c in result["cells"]), default=1)
@@ -86,3 +99,14 @@ def _table(markdown: str) -> str:
     body = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>" for row in rows[2:])
     notes = "".join(f"<p>{html.escape(line)}</p>" for line in lines if line and not line.startswith("|"))
     return f'<div class="table"><table><tr>{head}</tr>{body}</table></div>{notes}'
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A sweep's JSON. Raises SDLMError where the file holds something else."""
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SDLMError(f"{path} cannot be read as a sweep: {error}. Give what `sdlm sweep` wrote.") from None
+    if not isinstance(result, dict) or result.get("format") != "sdlm-sweep" or "cells" not in result:
+        raise SDLMError(f"{path} is not a sweep. Make one: sdlm sweep --output {path.name}")
+    return result

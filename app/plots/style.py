@@ -1,7 +1,7 @@
 """How every plot looks: one layout, readable on light and dark pages and on a phone, safe for colour-blind readers.
 
 Backgrounds are transparent. Text and grid take the page's colours by CSS, since a figure does not know the theme; lines
-have mid tones that stand out on both, 3:1 or more. Nothing is told by colour alone: D also has its marker, a rule its
+have mid tones that stand out on both, 3:1 or more. Nothing is shown by colour alone: D also has its marker, a rule its
 dash, and a place in the block its marker or dash, or its place in the plot.
 """
 

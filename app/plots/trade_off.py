@@ -10,14 +10,9 @@ from typing import Any
 import plotly.graph_objects as go
 
 from app.plots import style
+from sdlm_core.evaluate.table import NAMES
 
 MARKER = "current τ"
-RULES = {
-    "prob_conf": ("probability", "solid"),
-    "entropy_conf": ("entropy", "dot"),
-    "self_speculative": ("self-speculative", "solid"),
-    "autoregressive": ("autoregressive", "solid"),
-}
 SPEEDS = {"tokens_per_pass": "tokens per pass", "wall_clock": "wall-clock speed-up over autoregressive (×)"}
 QUALITIES = {
     "accuracy": "right answers (%)",
@@ -131,7 +126,7 @@ def trade_off(
 
 def _add_curve(fig: go.Figure, line: list[Point], chosen: tuple[str, int], speed: str) -> None:
     algorithm, d = line[0].algorithm, line[0].block_size
-    name, dash = RULES.get(algorithm, (algorithm, "solid"))
+    name, dash = NAMES.get(algorithm, algorithm), "dot" if algorithm == "entropy_conf" else "solid"
     line = sorted(line, key=lambda p: p.threshold or 0.0)
     bold = (algorithm, d) == chosen
     single = line[0].threshold is None  # one point a D, and no curve
