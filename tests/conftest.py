@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+# Tiny matrices: a second thread only waits for the first. Before torch is imported, since OpenMP reads it once, and for
+# every thread: torch.set_num_threads would speak for the calling one alone.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 import torch
 import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 import sdlm_core
-
-torch.set_num_threads(1)  # tiny matrices: a second thread only waits for the first
+from sdlm_core.models.sampler import Sampler
 
 CHAT_TEMPLATE = (
     "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}{% endfor %}"
@@ -22,6 +28,28 @@ CHAT_TEMPLATE = (
 )
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<text_mask>"]
 END_OF_TEXT, IM_START, IM_END, MASK = range(4)
+
+
+@pytest.fixture
+def command() -> Any:
+    """The module app.py, beside the package of the same name."""
+    spec = importlib.util.spec_from_file_location("command", Path(__file__).parents[1] / "app.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark by folder what is slow as a whole: pages in a browser, a whole app under load, an installed wheel."""
+    tests = Path(__file__).parent
+    for item in items:
+        folder = item.path.relative_to(tests).parts[0]
+        if folder == "browser":
+            item.add_marker("browser")
+        elif folder in ("bench", "examples", "tools") or item.path.name == "test_wheel.py":
+            item.add_marker("slow")
 
 
 def make_tokenizer() -> Any:
@@ -101,6 +129,17 @@ def make_checkpoint(
         )
     (folder / "config.json").write_text(json.dumps(config))
     return folder
+
+
+def random_sampler(block_size: int = 6, seed: int = 3) -> Sampler:
+    """For a random checkpoint, with weights large enough to change what follows a guess."""
+    torch.manual_seed(seed)
+    sampler = Sampler(hidden=32, width=12, block_size=block_size)
+    with torch.no_grad():
+        sampler.output.normal_(std=0.5)
+        sampler.bias.normal_()
+        sampler.scale.uniform_(0.8, 1.2)
+    return sampler.requires_grad_(False).eval()
 
 
 @pytest.fixture(scope="session")

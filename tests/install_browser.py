@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 
-from app.screenshots import BROWSERS
+from tools.page import BROWSERS
 
 
 def find() -> str | None:

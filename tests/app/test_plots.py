@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.plots import details, report, style, trade_off
+from sdlm_core import __main__ as cli
 from tests.app.sweep_data import make_log, make_sweep
 
 SWEEP = make_sweep()
@@ -147,3 +149,31 @@ def test_the_report_is_one_file_and_escapes_names() -> None:
     assert 'src="http' not in page
     assert "| rule" not in page
     assert page.count("Plotly.newPlot(") >= 4
+
+
+def test_the_report_is_drawn_from_a_sweeps_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "sweep.json"
+    path.write_text(json.dumps(make_sweep("<b>own") | {"complete": False}), encoding="utf-8")
+    assert cli.main(["report", str(path)]) == 0
+    begin, _, rest = (tmp_path / "sweep.html").read_text(encoding="utf-8").partition("<script>")
+    page = begin + rest.rpartition("</head>")[2]  # without plotly.js, which has every word in it somewhere
+    assert "&lt;b&gt;own" in page
+    assert "<b>" not in page
+    assert not [word for word in ("src=", "href=", "url(", "@import") if word in page], "it opens without a network"
+    assert "This sweep is not complete." in page
+    empty = make_sweep() | {"cells": [], "calibration": [], "wall_clock": []}
+    path.write_text(json.dumps(empty), encoding="utf-8")
+    assert cli.main(["report", str(path), str(tmp_path / "other.html")]) == 0, "a sweep that was stopped at once"
+    assert "All settings" in (tmp_path / "other.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", '{"format": "sdlm-trace"}'])
+def test_a_file_that_is_no_sweep_is_a_sentence(
+    text: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "sweep.json"
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    assert cli.main(["report", str(path)]) == 2
+    assert capsys.readouterr().err.startswith(f"Error: {path} ")
+    assert not (tmp_path / "sweep.html").exists()

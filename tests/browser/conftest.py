@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app.screenshots import browser_options, running_app
 from app.theatre import theatre
 from sdlm_core import Trace
 from tests.browser import tiny
+from tools.screenshots import browser_options, running_app
 
+PATIENCE = 180_000  # ms: a busy machine is slow, and only a broken page is slower
 STATUS = "document.querySelector('#stage .sdlm').dataset.status"
 
 
@@ -51,7 +53,7 @@ class Visitor:
         options = {"viewport": {"width": 1440, "height": 900}, "reduced_motion": "reduce"} | options
         self.context = browser.new_context(accept_downloads=True, **options)
         self.page = self.context.new_page()
-        self.page.set_default_timeout(20_000)
+        self.page.set_default_timeout(PATIENCE)
         self.wrong: list[str] = []
         self.requests: list[str] = []
         self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
@@ -65,7 +67,7 @@ class Visitor:
     def open(self, address: str) -> Visitor:
         """The page, model ready, example on the stage."""
         self.page.goto(address)
-        self.page.wait_for_selector("#stage .model[data-state=ready]", timeout=60_000)
+        self.page.wait_for_selector("#stage .model[data-state=ready]")
         self.page.wait_for_selector("#stage .row:not([hidden])")
         return self
 
@@ -78,12 +80,19 @@ class Visitor:
         return self
 
     def ask(
-        self, prompt: str, tau: float = 0.5, tokens: int = 40, wait: bool = True, algorithm: str = "prob_conf"
+        self,
+        prompt: str,
+        tau: float = 0.5,
+        tokens: int = 40,
+        wait: bool = True,
+        algorithm: str = "prob_conf",
+        block: str = "8",
     ) -> None:
-        """Send a prompt from the chat tab."""
+        """Send a prompt from the chat tab. block "auto" leaves the width of the passes to the clock."""
+        self.act("set tau", tau=tau)
         self.stage(
-            "(s.whatIf.set(v[0]), s.compose.length.set(v[1]), s.compose.algorithm.value = v[2])",
-            [tau, tokens, algorithm],
+            "(s.compose.length.set(v[0]), s.compose.algorithm.set(v[1]), s.compose.block.set(v[2]))",
+            [tokens, algorithm, block],
         )
         self.page.fill("#stage textarea", prompt)
         self.page.click("#stage .go")
@@ -92,12 +101,21 @@ class Visitor:
 
     def wait(self, *states: str) -> None:
         """Until the stage is in one of these states."""
-        self.page.wait_for_function(f"{list(states)}.includes({STATUS})", timeout=30_000)
+        self.page.wait_for_function(f"{list(states)}.includes({STATUS})")
 
     def stage(self, script: str, value: Any = None) -> Any:
         """A line of script with the stage as `s` and a value as `v`."""
         find = "(document.querySelector('#stage .sdlm') || document.querySelector('.sdlm')).parentNode.stage"
         return self.page.evaluate(f"(v) => {{ const s = {find}; return {script}; }}", value)
+
+    def act(self, kind: str, **fields: Any) -> None:
+        """Dispatch an action to the stage's store; a field that is called as a word of Python has a _ behind it."""
+        action = {"type": kind} | {name.removesuffix("_"): value for name, value in fields.items()}
+        self.stage("s.dispatch(v)", action)
+
+    def until(self, script: str) -> None:
+        """Until a line of script about the stage is true; also where the page's policy forbids wait_for_function."""
+        patient(self, lambda: self.stage(script))
 
     def settle(self) -> None:
         """Two frames, so that what was asked to be drawn is."""
@@ -107,6 +125,14 @@ class Visitor:
         """The text of an element."""
         self.settle()
         return str(self.page.text_content(selector) or "")
+
+
+def patient(visitor: Visitor, is_so: Callable[[], Any]) -> None:
+    """Until something outside the page is so; the page goes on meanwhile."""
+    end = time.monotonic() + PATIENCE / 1000
+    while not is_so():
+        assert time.monotonic() < end, "waited in vain"
+        visitor.settle()
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ class ScriptedRun(sdlm_core.Run):
         written = make_trace(texts=HOSTILE)
         self.passes.append(written.passes[len(self.passes)])
         if len(self.passes) == len(written.passes):
-            self.finish_reason = written.finish_reason
+            self.state.finish_reason = written.finish_reason
 
     def trace(self) -> sdlm_core.Trace:
         return make_trace(texts=HOSTILE)
@@ -51,8 +51,8 @@ def advance(batch: Sequence[Any], prefill_rows: int) -> None:
         HOLD.rename(HELD)
     while HELD.exists():
         time.sleep(0.01)
-    time.sleep(PAUSE * (10 if any("slowly" in one.prompt_text for one in batch) else 1))
-    if any("break" in one.prompt_text for one in batch):
+    time.sleep(PAUSE * (10 if any("slowly" in one.recorder.prompt_text for one in batch) else 1))
+    if any("break" in one.recorder.prompt_text for one in batch):
         raise RuntimeError("a secret of the server")
     for one in batch:
         if isinstance(one, ScriptedRun):
@@ -62,10 +62,10 @@ def advance(batch: Sequence[Any], prefill_rows: int) -> None:
         sdlm_core.advance(decoded, prefill_rows)
 
 
-def note(ticket: Any, error: Exception | None = None) -> None:
+def note(ticket: Any) -> None:
     with open(os.environ["SDLM_TEST_LOG"], "a") as log:
         log.write(f"{len(ticket.run.passes)} of {ticket.run.max_new_tokens}\n")
-    end(ticket, error)
+    end(ticket)
 
 
 engine.Run = run  # type: ignore[misc,assignment]

@@ -8,11 +8,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from app import lab
+from app.lab import data
 from tests.app.sweep_data import make_log, make_sweep
 
-lab.shipped = make_sweep  # type: ignore[assignment]
-lab.training_log = make_log  # type: ignore[assignment]
+data.shipped = make_sweep  # type: ignore[assignment]
+data.training_log = make_log  # type: ignore[assignment]
 
 if __name__ == "__main__":
     runpy.run_path(str(Path(__file__).with_name("serve.py")), run_name="__main__")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.screenshots import running_app
-from sdlm_core import builtin
 from sdlm_core.evaluate.tasks import load_set
+from sdlm_core.models import builtin
+from tools.screenshots import running_app
 
 if TYPE_CHECKING:
     from tests.browser.conftest import Visitor
@@ -26,8 +26,8 @@ def built_in() -> Iterator[str]:
 def test_a_prompt_is_answered_pass_by_pass(visitor: Visitor, built_in: str) -> None:
     visitor.open(built_in)
     visitor.ask(load_set("problems").items[0].prompt, tau=0.95, tokens=64, wait=False)
-    visitor.page.wait_for_function("document.querySelector('#stage .sdlm').dataset.status === 'done'", timeout=120_000)
-    passes = visitor.stage("s.record.passes")
+    visitor.wait("done")
+    passes = visitor.stage("s.state.record.passes")
     assert all(len(p["candidates"]) == 8 for p in passes)
     tokens = sum(p["accepted"] for p in passes)
     assert tokens > 1.2 * len(passes), "the model that ships guesses ahead"

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app.screenshots import running_app
 from sdlm_core.evaluate.tasks import load_set
 from tests.browser import tiny
-from tests.browser.conftest import Visitor
+from tests.browser.conftest import Visitor, patient
+from tools.screenshots import running_app
 
 FIGURE = "const gd = document.querySelector('#lab-plot .js-plotly-plot');"
 MARKER = f"() => {{ {FIGURE} const m = gd.data[gd.layout.meta.marker]; return [m.x[0], m.y[0]]; }}"
@@ -80,11 +79,11 @@ def test_a_sweep_of_one_prompt_leaves_its_points_and_files(visitor: Visitor, lab
     page.click("#lab-one")
     page.wait_for_function(f"{STATUS}.includes('The prompt is empty')")
     page.wait_for_selector("#lab-one:enabled")
-    page.wait_for_timeout(500)
+    visitor.settle()
     assert answer.is_checked(), "there is no sweep to look at"
     page.fill("#lab-prompt textarea", "<b>Why</b> is the sky blue?")
     page.click("#lab-one")
-    page.wait_for_function("document.querySelector('#lab-status').innerText.includes('Done: 9 runs')", timeout=60_000)
+    page.wait_for_function("document.querySelector('#lab-status').innerText.includes('Done: 9 runs')")
     page.wait_for_function(f"() => ({OWN})() === 9")
     page.wait_for_selector("#lab-stop:disabled")
     page.wait_for_function("document.querySelector('#lab-source').innerText.startsWith('Your last sweep')")
@@ -109,7 +108,7 @@ def test_a_sweep_of_one_prompt_leaves_its_points_and_files(visitor: Visitor, lab
 def test_the_pictures_are_of_the_last_answer(visitor: Visitor, lab_address: str) -> None:
     visitor.open(lab_address)
     visitor.ask("Why is the sky blue?", tau=0.4, tokens=24)
-    passes = visitor.stage("s.record.passes.length")
+    passes = visitor.stage("s.state.record.passes.length")
     visitor.page.get_by_role("tab", name="Trade-off lab").click()
     said = "document.querySelector('#lab-source').innerText"
     expected = f"Your last answer: probability, D 8, τ 0.4, 24 tokens in {passes} passes."
@@ -123,17 +122,15 @@ def test_a_sweep_leaves_the_controls_to_the_visitor(visitor: Visitor, lab_addres
     axis = f"() => {{ {FIGURE} return gd.layout.yaxis.title.text; }}"
     page.get_by_label("Held-out problems").first.fill("2")
     page.click("#lab-many")
-    end = time.monotonic() + 60
-    while not held.exists():  # the sweep goes on
-        assert time.monotonic() < end, "waited in vain"
-        page.wait_for_timeout(20)
+    patient(visitor, held.exists)  # the sweep goes on
     page.get_by_label("agreement with τ 1").check()
     page.wait_for_function(f"() => ({axis})() === 'agreement with τ 1'")
     page.evaluate(f"() => {{ window.seen = new Set(); setInterval(() => window.seen.add(({axis})()), 20); }}")
     held.unlink()
-    page.wait_for_function(f"{STATUS}.includes('Done: 18 runs')", timeout=60_000)
+    page.wait_for_function(f"{STATUS}.includes('Done: 18 runs')")
     page.wait_for_function(f"() => ({OWN})() === 9")  # the results are drawn
-    page.wait_for_timeout(1000)
+    page.wait_for_selector("#lab-many:enabled")
+    visitor.settle()
     assert page.evaluate("[...window.seen]") == [page.evaluate(axis)] == ["agreement with τ 1"]
     with page.expect_download() as download:
         page.get_by_text("My runs as JSON").click()
@@ -145,7 +142,7 @@ def test_one_sweep_at_a_time(visitor: Visitor, lab_address: str) -> None:
     page = open_lab(visitor, lab_address)
     one, many, stop = (page.locator(f"#lab-{name}") for name in ("one", "many", "stop"))
     page.evaluate("['#lab-many', '#lab-one'].forEach((b) => document.querySelector(b).click())")
-    page.wait_for_function(f"{STATUS}.includes(' of 54 runs')", timeout=60_000)
+    page.wait_for_function(f"{STATUS}.includes(' of 54 runs')")
     assert one.is_disabled()
     assert many.is_disabled()
     stop.click()
@@ -159,7 +156,7 @@ def test_one_sweep_at_a_time(visitor: Visitor, lab_address: str) -> None:
     page.wait_for_function(f"{STATUS}.includes('The prompt is empty')")
     page.wait_for_selector("#lab-one:enabled")
     many.click()
-    page.wait_for_function(f"{STATUS}.includes(' of 54 runs')", timeout=60_000)
+    page.wait_for_function(f"{STATUS}.includes(' of 54 runs')")
     assert one.is_disabled()
     page.get_by_text("Forget my runs").click()
     page.wait_for_selector("#lab-one:enabled")
@@ -177,8 +174,8 @@ def test_the_page_says_whose_figures_these_are(visitor: Visitor, lab_address: st
 def test_a_sweep_can_be_stopped(visitor: Visitor, lab_address: str) -> None:
     page = open_lab(visitor, lab_address)
     page.click("#lab-many")
-    page.wait_for_function("document.querySelector('#lab-status').innerText.includes(' of 54 runs')", timeout=60_000)
+    page.wait_for_function("document.querySelector('#lab-status').innerText.includes(' of 54 runs')")
     page.click("#lab-stop")
     page.wait_for_function("document.querySelector('#lab-status').innerText.includes('Stopped')")
     page.click("#lab-one")  # the model is free again
-    page.wait_for_function("document.querySelector('#lab-status').innerText.includes('Done: 9 runs')", timeout=60_000)
+    page.wait_for_function("document.querySelector('#lab-status').innerText.includes('Done: 9 runs')")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from app.theatre import theatre
+
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
@@ -12,13 +14,13 @@ if TYPE_CHECKING:
 
 RECORDED = """() => {
   const race = document.querySelector('#race .sdlm').parentNode.race;
-  const { head, passes, tail } = race.lanes[0].record;
+  const { head, passes, tail } = race.state.lanes[0].record;
   race.gradio.send = () => {}; // what the server says is said here
   const start = () => {
     race.compose.text.value = "Why is the sky blue?";
-    race._start();
-    race._told({ kind: "start", lane: 0, head });
-    race._told({ kind: "passes", lane: 0, passes });
+    race.start();
+    race.receive({ kind: "start", lane: 0, head });
+    race.receive({ kind: "passes", lane: 0, passes });
   };
 """
 
@@ -34,10 +36,10 @@ def open_race(visitor: Visitor, address: str) -> Page:
 def test_it_opens_with_a_recorded_race(visitor: Visitor, address: str) -> None:
     page = open_race(visitor, address)
     race = "document.querySelector('#race .sdlm').parentNode.race"
-    assert page.evaluate(f"{race}.lanes.map((l) => l.record.origin)") == ["example"] * 3
+    assert page.evaluate(f"{race}.state.lanes.map((l) => l.record.origin)") == ["example"] * 3
     assert "A recorded race" in visitor.text("#race .banner")
     shown = page.locator("#race .racer .stats div:first-child b").all_text_contents()
-    assert [int(n) for n in shown] == page.evaluate(f"{race}.lanes.map((l) => l.record.passes.length)")
+    assert [int(n) for n in shown] == page.evaluate(f"{race}.state.lanes.map((l) => l.record.passes.length)")
     page.click("#race .timeline button")
     page.wait_for_function(
         "[...document.querySelectorAll('#race .lane-state')].every((n) => n.textContent === 'Finished')"
@@ -45,7 +47,7 @@ def test_it_opens_with_a_recorded_race(visitor: Visitor, address: str) -> None:
     page.fill("#race textarea", "Why is the sky blue?")
     page.evaluate(f"{race}.compose.length.set(8)")
     page.click("#race .go")
-    page.wait_for_function(f"{race}.lanes.every((l) => l.record && l.record.origin === 'live' && l.record.tail)")
+    page.wait_for_function(f"{race}.state.lanes.every((l) => l.record && l.record.origin === 'live' && l.record.tail)")
 
 
 def test_three_runs_measured_then_replayed(visitor: Visitor, address: str) -> None:
@@ -54,18 +56,18 @@ def test_three_runs_measured_then_replayed(visitor: Visitor, address: str) -> No
     page.click("button[role=tab]:has-text('Race')")
     page.fill("#race textarea", "Why is the sky blue?")
     race = "document.querySelector('#race .sdlm').parentNode.race"
-    page.evaluate(f"({race}.compose.length.set(32), {race}.compose.threshold.set(0.3))")
+    page.evaluate(f"({race}.compose.length.set(32), {race}.compose.threshold.set(0.3), {race}.compose.block.set(8))")
     page.click("#race .go")
     page.wait_for_function(
-        f"{race}.lanes[0].record && {race}.lanes[0].record.passes.length > 3"
+        f"{race}.state.lanes[0].record && {race}.state.lanes[0].record.passes.length > 3"
     )  # lanes grow as they decode
-    page.wait_for_selector("#race .timeline button:not([disabled])", timeout=60_000)
+    page.wait_for_selector("#race .timeline button:not([disabled])")
     page.wait_for_function(
         "[...document.querySelectorAll('#race .lane-state')].every((n) => n.textContent === 'Finished')"
     )
-    algorithms = page.evaluate(f"{race}.lanes.map((l) => l.record.head.config.algorithm)")
+    algorithms = page.evaluate(f"{race}.state.lanes.map((l) => l.record.head.config.algorithm)")
     assert algorithms == ["autoregressive", "prob_conf", "self_speculative"]
-    passes = page.evaluate(f"{race}.lanes.map((l) => l.record.passes.length)")
+    passes = page.evaluate(f"{race}.state.lanes.map((l) => l.record.passes.length)")
     shown = page.eval_on_selector_all(
         "#race .racer .stats div:first-child b", "(all) => all.map((b) => Number(b.textContent))"
     )
@@ -73,8 +75,8 @@ def test_three_runs_measured_then_replayed(visitor: Visitor, address: str) -> No
     assert passes[0] == 32
     assert passes[1] < 32
     gains = page.locator("#race .racer .stats div:last-child b").all_text_contents()
-    assert all("a pass" in gain and "by the clock" in gain for gain in gains[1:])
-    parts = page.evaluate(f"{race}.lanes[1].record.partsFrom({race}.lanes[0].record)")
+    assert all("per pass" in gain and "by the clock" in gain for gain in gains[1:])
+    parts = page.evaluate(f"{race}.state.lanes[1].record.partsFrom({race}.state.lanes[0].record)")
     assert page.locator("#race .racer:nth-child(2) .parts").count() == (1 if parts >= 0 else 0)
     page.select_option("#race .timeline select", "1")
     assert "every pass takes the same time" in (page.text_content("#race .where") or "")
@@ -87,7 +89,7 @@ def test_a_stop_in_a_lanes_last_pass_is_a_stop(visitor: Visitor, address: str) -
         RECORDED
         + """
           start();
-          race._told({ kind: "end", lane: 0, tail, last: true, company: false });
+          race.receive({ kind: "end", lane: 0, tail, last: true, shared_pass: false });
           return tail.finish_reason;
         }"""
     )
@@ -99,18 +101,18 @@ def test_a_stop_in_a_lanes_last_pass_is_a_stop(visitor: Visitor, address: str) -
     assert page.is_disabled("#race .timeline button")
 
 
-def test_a_race_that_had_company_is_run_by_passes(visitor: Visitor, address: str) -> None:
+def test_a_race_that_shared_passes_is_run_by_passes(visitor: Visitor, address: str) -> None:
     page = open_race(visitor, address)
     races = page.evaluate(
         RECORDED
         + """
-          const records = race.lanes.map((lane) => lane.record);
-          return [true, false].map((company) => {
+          const records = race.state.lanes.map((lane) => lane.record);
+          return [true, false].map((shared) => {
             start();
             records.forEach(({ head, passes, tail }, lane) => {
-              race._told({ kind: "start", lane, head });
-              race._told({ kind: "passes", lane, passes });
-              race._told({ kind: "end", lane, tail, last: lane === 2, company: company && lane === 1 });
+              race.receive({ kind: "start", lane, head });
+              race.receive({ kind: "passes", lane, passes });
+              race.receive({ kind: "end", lane, tail, last: lane === 2, shared_pass: shared && lane === 1 });
             });
             const measured = race.equal.options[0];
             const times = race.lanes.map((lane) => lane.numbers.time.textContent);
@@ -136,7 +138,7 @@ def test_lanes_say_how_far_a_race_got(visitor: Visitor, address: str) -> None:
           const broken = { kind: "failed", message: "It broke." };
           return [[broken], [end("eos"), broken], [end("cancelled")]].map((messages) => {
             start();
-            for (const message of messages) race._told({ lane: 0, ...message });
+            for (const message of messages) race.receive({ lane: 0, ...message });
             return race.lanes.map((lane) => lane.state.textContent);
           });
         }"""
@@ -144,27 +146,27 @@ def test_lanes_say_how_far_a_race_got(visitor: Visitor, address: str) -> None:
     assert ends == [[state, "Not decoded", "Not decoded"] for state in ("Stopped", "Recorded", "Stopped")]
 
 
-def test_a_page_opened_while_the_model_loads_takes_its_d(visitor: Visitor, address: str) -> None:
+def test_a_page_opened_while_the_model_loads_offers_what_it_can(visitor: Visitor, address: str) -> None:
     visitor.open(address)
     asked = visitor.page.evaluate(
-        """async () => {
-          const told = [{ state: "loading" }, { state: "ready", block_size: 4 }];
+        """async (main) => {
+          const { mount } = await import(new URL(main, document.baseURI));
+          const told = [{ state: "loading" }, { state: "ready", block_size: 4, sampler: true }];
           const server = { status: async () => told.length > 1 ? told.shift() : told[0], race_example: async () => [] };
-          const mount = () => SDLM.mountRace(document.createElement("div"), { props: {}, watch: () => {}, server });
-          const race = mount();
-          const before = race.compose.values().block_size;
-          await new Promise((done) => setTimeout(done, 1300));
-          const after = race.compose.values().block_size;
-          told.unshift({ state: "loading" });
-          const chosen = mount();
-          const range = chosen.compose.block.node.querySelector("input");
-          range.value = 6;
-          range.dispatchEvent(new Event("input"));
-          await new Promise((done) => setTimeout(done, 1300));
-          return [before, after, chosen.compose.values().block_size];
-        }"""
+          const race = mount.race(document.createElement("div"), { props: {}, watch: () => {}, server });
+          const ready = new Promise((done) => {
+            const suit = race.compose.suit;
+            race.compose.suit = (status) => (suit.call(race.compose, status), status.state === "ready" && done());
+          });
+          const { guesses, block_size } = race.compose.values();
+          await ready;
+          race.compose.block.set("6");
+          const now = race.compose.values();
+          return [guesses, block_size, now.guesses, now.block_size];
+        }""",
+        f"{theatre.folder()}/main.js",
     )
-    assert asked == [None, 4, 6]  # null: the server takes the model's own
+    assert asked == [None, "auto", "coherent", 6]  # null: what the model can do
 
 
 def test_seconds_are_not_compared_where_others_took_part(visitors: tuple[Visitor, Visitor], address: str) -> None:
@@ -178,11 +180,11 @@ def test_seconds_are_not_compared_where_others_took_part(visitors: tuple[Visitor
     page.fill("#race textarea", "Why is the sky blue?")
     page.evaluate("document.querySelector('#race .sdlm').parentNode.race.compose.length.set(16)")
     page.click("#race .go")
-    page.wait_for_selector("#race .timeline button:not([disabled])", timeout=60_000)
-    assert other.stage("s.status") == "running"
+    page.wait_for_selector("#race .timeline button:not([disabled])")
+    assert other.stage("s.state.status") == "running"
     assert "Others were decoding too" in racer.text("#race .banner")
     page.wait_for_function(
         "[...document.querySelectorAll('#race .lane-state')].every((n) => n.textContent === 'Finished')"
     )
     gains = page.locator("#race .racer .stats div:last-child b").all_text_contents()
-    assert all("a pass" in gain and "by the clock" not in gain for gain in gains[1:])
+    assert all("per pass" in gain and "by the clock" not in gain for gain in gains[1:])

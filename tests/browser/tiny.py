@@ -17,8 +17,8 @@ CHAT = (
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<mask>"]
 
 
-def make_checkpoint(folder: Path, block_size: int = 8) -> Path:
-    """Write a Llama checkpoint with an SDLM's facts in its config."""
+def make_checkpoint(folder: Path, block_size: int = 8, sampler: bool = False) -> Path:
+    """Write a Llama checkpoint with an SDLM's facts in its config. sampler: and a random one that changes guesses."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -57,4 +57,18 @@ def make_checkpoint(folder: Path, block_size: int = 8) -> Path:
     facts = json.loads(path.read_text())
     facts.update(block_size=block_size, causal_attn=False, text_mask_token_id=fast.convert_tokens_to_ids("<mask>"))
     path.write_text(json.dumps(facts))
+    if sampler:
+        _add_sampler(folder, config.hidden_size, block_size)
     return folder
+
+
+def _add_sampler(folder: Path, hidden: int, block_size: int) -> None:
+    import torch
+
+    from sdlm_core.models.sampler import Sampler, save_sampler
+
+    torch.manual_seed(3)
+    sampler = Sampler(hidden=hidden, width=12, block_size=block_size)
+    with torch.no_grad():
+        sampler.output.normal_(std=0.5)
+    save_sampler(sampler, folder)

@@ -10,7 +10,7 @@ import pytest
 
 import sdlm_core
 from sdlm_core import DecodeConfig, SDLMError, Trace
-from sdlm_core.candidates import count_accepted
+from sdlm_core.decoding.algorithms import count_accepted
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from sdlm_core import DecodeConfig
 from sdlm_core.__main__ import main
 
 pytest.importorskip("lm_eval")
-from sdlm_core.evaluate import harness_cli
+from sdlm_core.cli import evaluate as harness_cli
 from sdlm_core.evaluate.harness import HarnessLM, first_stop, tokens_until
 from sdlm_core.evaluate.likelihood import log_likelihoods
 
@@ -101,7 +101,7 @@ def test_bare_text_begins_as_the_model_wants_it(
     load: Callable[..., sdlm_core.LanguageModel], option: str, begin: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lm = replace(load(**SURE), tokenizer=TokenizerThatBegins())
-    monkeypatch.setattr("sdlm_core.loading.load_model", lambda *_: lm)
+    monkeypatch.setattr("sdlm_core.models.loading.load_model", lambda *_: lm)
     seen: list[tuple[bool, list[int]]] = []
 
     def evaluate(model: Any, task_manager: Any, apply_chat_template: bool, **_: Any) -> None:
@@ -139,9 +139,9 @@ def test_a_task_that_allows_long_answers_keeps_its_prompts(load: Callable[..., s
     start = model._start
 
     def started(*arguments: Any) -> Any:
-        run, until = start(*arguments)
-        asked.append(lm.decode(run.prompt_ids))
-        return run, until
+        answering = start(*arguments)
+        asked.append(lm.decode(answering.run.prompt_ids))
+        return answering
 
     model._start = started  # type: ignore[method-assign]
     long = "the dog sat on the log and " * 60  # more than the context

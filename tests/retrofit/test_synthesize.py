@@ -11,24 +11,28 @@ import pytest
 import sdlm_core
 from sdlm_core.__main__ import main
 from sdlm_core.jsonl import read_records
+from sdlm_core.problems import Problem, generate
 from sdlm_core.retrofit import synthesize
-from sdlm_core.retrofit.problems import Problem, generate
-from sdlm_core.retrofit.synthesize import runs_in_circles, self_distill, user_turn
+from sdlm_core.retrofit.synthesize import ChatConfig, repeats_itself, self_distill, user_turn
 
 
-def test_answers_that_run_in_circles_are_told() -> None:
-    assert runs_in_circles([1, 2, 3, 4, 5] * 20)
-    assert not runs_in_circles(list(range(100)))
-    assert not runs_in_circles([1] * 10), "a short answer may repeat itself"
+def test_answers_that_repeat_themselves_are_found() -> None:
+    assert repeats_itself([1, 2, 3, 4, 5] * 20)
+    assert not repeats_itself(list(range(100)))
+    assert not repeats_itself([1] * 10), "a short answer may repeat itself"
 
 
 def test_the_users_turn_is_read_off_the_template(load: Callable[..., sdlm_core.LanguageModel]) -> None:
     assert user_turn(load(kind="qwen2", tied=True)) == ("<|im_start|>user\n", "<|im_end|>")
 
 
-def test_a_killed_run_goes_on_where_it_stopped(load: Callable[..., sdlm_core.LanguageModel], tmp_path: Path) -> None:
+@pytest.mark.parametrize("several", [0.0, 0.7])
+def test_a_killed_run_goes_on_where_it_stopped(
+    load: Callable[..., sdlm_core.LanguageModel], tmp_path: Path, several: float
+) -> None:
     lm = load(kind="llama", tied=True, block_size=None, initializer_range=0.2)
-    whole = list(self_distill(lm, 1, 10, 4, 12, []))
+    config = ChatConfig(10, seed=1, batch=4, max_new_tokens=12, several=several, like=["Could we say hello"])
+    whole = list(self_distill(lm, config, []))
     assert len(whole) == 10
     assert len({r["conversations"][0]["value"] for r in whole}) == 10
     path = tmp_path / "chat.jsonl"
@@ -37,8 +41,27 @@ def test_a_killed_run_goes_on_where_it_stopped(load: Callable[..., sdlm_core.Lan
     path.write_text("".join(json.dumps(r) + "\n" for r in whole[:killed]) + '{"conversations": [{"fr')
     done = read_records(path)
     assert done == whole[:killed]
-    rest = list(self_distill(lm, 1, 10, 4, 12, done))
+    rest = list(self_distill(lm, config, done))
     assert rest == whole[killed:]
+
+
+def test_several_turns_and_another_model_that_answers(load: Callable[..., sdlm_core.LanguageModel]) -> None:
+    """Every answer is the answering model's greedy one to all that was said before."""
+    lm = load(kind="llama", tied=True, block_size=None, initializer_range=0.2)
+    answering = load(kind="qwen2", tied=True, initializer_range=1.0)
+    answering.end_token_ids |= set(range(0, 400, 6))  # a random model hardly stops, and nobody follows a cut answer
+    records = list(self_distill(lm, ChatConfig(24, 3, 8, 12, several=1.0), [], answering))
+    assert len(records) == 24
+    assert max(len(r["conversations"]) for r in records) > 2
+    for record in records:
+        said = record["conversations"]
+        assert [turn["from"] for turn in said] == ["human", "gpt"] * (len(said) // 2)
+        roles = {"human": "user", "gpt": "assistant"}
+        messages = [{"role": roles[turn["from"]], "content": turn["value"]} for turn in said]
+        for i in range(0, len(messages), 2):
+            config = sdlm_core.DecodeConfig("autoregressive", max_new_tokens=12)
+            trace = sdlm_core.decode(answering, messages[: i + 1], config)
+            assert trace.text.strip() == messages[i + 1]["content"].strip()
 
 
 def test_options_of_problems_are_refused_for_chat(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,6 +78,18 @@ def test_problems_come_from_the_training_side(tmp_path: Path, capsys: pytest.Cap
     asked = [r["conversations"][0]["value"] for r in records]
     assert asked == [p.prompt for p in generate("train", 12, 5)]
     assert not set(asked) & {p.prompt for p in generate("test", 500, 5)}
+
+
+def test_problems_after_other_turns(tmp_path: Path) -> None:
+    before, out = tmp_path / "chat.jsonl", tmp_path / "p.jsonl"
+    turns = [{"from": "human", "value": "Hello"}, {"from": "gpt", "value": "Hello to you"}]
+    before.write_text(json.dumps({"conversations": turns, "number": 0}) + "\n")
+    assert main(["synthesize", "problems", "--output", str(out), "--count", "12", "--after", str(before)]) == 0
+    for line, problem in zip(out.read_text().splitlines(), generate("train", 12, 0), strict=True):
+        said = json.loads(line)["conversations"]
+        assert said[:2] == turns
+        assert [t["value"] for t in said[-2:]] == [problem.prompt, problem.solution]
+        assert len(said) in (4, 6, 8)
 
 
 def test_problems_replace_problems_but_never_conversations(

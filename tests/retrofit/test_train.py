@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
-import math
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,45 +16,16 @@ import torch.nn.functional as F
 from peft import PeftModel
 from safetensors.torch import load_file
 
-from sdlm_core import builtin, masks
+from sdlm_core import masks
 from sdlm_core.config import DecodeConfig
-from sdlm_core.decoding import decode
+from sdlm_core.decoding.loop import decode
 from sdlm_core.errors import SDLMError
-from sdlm_core.loading import load_model
-from sdlm_core.retrofit import cli, output, train
+from sdlm_core.models.loading import load_model
+from sdlm_core.retrofit import base_model, output, train
 from sdlm_core.retrofit.collate import TEXT
-from sdlm_core.retrofit.progress import Progress, learning_rate
-from sdlm_core.retrofit.train import RetrofitConfig, retrofit
+from sdlm_core.retrofit.train import retrofit
 from tests.retrofit import tiny
-
-ALPHABET = "abcdefghijklmnopqrstuvwxyz" * 2
-
-
-@pytest.fixture
-def base(tmp_path: Path) -> Path:
-    return tiny.folder(tmp_path / "base")
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """Answers that go on through the alphabet from the letter asked for, seven letters and the end token."""
-    pairs = [(letter, ALPHABET[i + 1 : i + 8]) for i, letter in enumerate(ALPHABET[:26])]
-    return tiny.jsonl(tmp_path / "data.jsonl", pairs)
-
-
-def config(base: Path, data: Path, output: Path, **changes: Any) -> RetrofitConfig:
-    settings: dict[str, Any] = {
-        "mask_token": "<mask>",
-        "block_size": 4,
-        "lora_rank": 8,
-        "steps": 6,
-        "warmup_steps": 2,
-        "rows_per_step": 256,
-        "held_out": 0.0,
-        "dtype": "float32",
-        "evaluate_every": 3,
-    }
-    return RetrofitConfig(**({"model": str(base), "data": str(data), "output": str(output)} | settings | changes))
+from tests.retrofit.conftest import config
 
 
 def log_of(folder: Path) -> list[dict[str, Any]]:
@@ -175,7 +144,7 @@ def test_a_run_that_was_killed_at_once_leaves_no_lines_behind(base: Path, data: 
 def test_lora_gradients_are_those_of_pefts_own_forward(base: Path, data: Path, tmp_path: Path) -> None:
     """The merged pass with hand-written gradients against autograd through PEFT's modules, on one conversation."""
     settings = config(base, data, tmp_path)
-    _, model, mask_id = train.load_base(settings, torch.device("cpu"))
+    _, model, mask_id = base_model.load_base(settings, torch.device("cpu"))
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
@@ -201,8 +170,22 @@ def test_lora_gradients_are_those_of_pefts_own_forward(base: Path, data: Path, t
             torch.testing.assert_close(found[name], parameter.grad, rtol=1e-3, atol=1e-6)
 
 
+def test_training_goes_on_from_an_earlier_adapter(base: Path, data: Path, tmp_path: Path) -> None:
+    earlier = retrofit(config(base, data, tmp_path / "earlier", steps=3)) / "adapter"
+    settings = config(base, data, tmp_path / "later", start_adapter=str(earlier))
+    _, model, _ = base_model.load_base(settings, torch.device("cpu"))
+    kept = load_file(earlier / "adapter_model.safetensors")
+    found = {n.replace(".default", ""): p for n, p in model.named_parameters() if p.requires_grad}
+    assert found.keys() == kept.keys()
+    assert all(torch.equal(found[name].to(torch.bfloat16), kept[name]) for name in kept)
+    with pytest.raises(SDLMError, match="another rank"):
+        base_model.load_base(replace(settings, lora_rank=3), torch.device("cpu"))
+    with pytest.raises(SDLMError, match="holds no adapter"):
+        base_model.load_base(replace(settings, start_adapter=str(tmp_path)), torch.device("cpu"))
+
+
 def test_text_loss_is_added_with_its_weight(base: Path, data: Path, tmp_path: Path) -> None:
-    _, model, mask_id = train.load_base(config(base, data, tmp_path), torch.device("cpu"))
+    _, model, mask_id = base_model.load_base(config(base, data, tmp_path), torch.device("cpu"))
     batch = tiny.batch(block_size=4, text_labels=True)
     found = {}
     for weight in (0.0, 1.0, 0.5):
@@ -218,7 +201,7 @@ def test_text_loss_is_added_with_its_weight(base: Path, data: Path, tmp_path: Pa
 @pytest.mark.parametrize("implementation", ["split", "eager", "flex_attention"])
 def test_the_base_teaches_what_it_wrote(base: Path, data: Path, tmp_path: Path, implementation: str) -> None:
     settings = config(base, data, tmp_path, text_loss=1.0, teacher_temperature=0.5, attention=implementation)
-    _, model, mask_id = train.load_base(settings, torch.device("cpu"))
+    _, model, mask_id = base_model.load_base(settings, torch.device("cpu"))
     for name, parameter in model.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.1)  # no longer what the base says
@@ -295,103 +278,6 @@ def test_the_best_state_by_held_out_loss_is_kept(
     monkeypatch.setattr(output.Saver, "save_model", lambda self: kept.append(saved[-1]))
     retrofit(config(base, data, tmp_path / "out", held_out=0.2, evaluate_every=2))
     assert kept == [2.0, 1.0]
-
-
-def test_schedule() -> None:
-    settings = RetrofitConfig("m", "d", "o", steps=100, warmup_steps=10, learning_rate=1.0)
-    rates = [learning_rate(settings, Progress(step=step)) for step in range(100)]
-    assert rates[0] == pytest.approx(0.1, rel=0.01)
-    assert max(rates) == rates[9] > 0.95
-    assert rates[-1] == pytest.approx(0.1, abs=0.01)
-    by_time = RetrofitConfig("m", "d", "o", minutes=10, warmup_steps=1, learning_rate=1.0)
-    assert learning_rate(by_time, Progress(step=7, seconds=300)) == pytest.approx(0.55)
-    assert Progress(step=7, seconds=600).done(by_time)
-    constant = RetrofitConfig("m", "d", "o", steps=100, warmup_steps=10, learning_rate=1.0, schedule="constant")
-    assert learning_rate(constant, Progress(step=99)) == 1.0
-
-
-@pytest.mark.parametrize(
-    ("changes", "says"),
-    [
-        ({"steps": None}, "how long"),
-        ({"schedule": "linear"}, "schedule"),
-        ({"block_density": 0.0}, "block_density"),
-        ({"model": "no/such/folder/here"}, "There is no folder"),
-        ({"mask_token": "<new>"}, "cannot bring one along"),
-        ({"resume": True}, "no checkpoint"),
-        ({"dtype": "half-ish"}, "dtype"),
-        ({"dtype": "float16"}, "dtype"),
-        ({"steps": 0}, "steps"),
-        ({"steps": None, "minutes": 0}, "minutes"),
-        ({"evaluate_every": 0}, "evaluate_every"),
-        ({"block_size": 100}, "block_size must be at most 64, but is 100"),
-        ({"grad_clip": 0.0}, "grad_clip must be above 0, but is 0.0"),
-        ({"grad_clip": -1.0}, "grad_clip"),
-        ({"grad_clip": math.nan}, "grad_clip"),
-        ({"lora_rank": -1}, "lora_rank must be at least 0, but is -1"),
-        ({"lora_alpha": 0}, "lora_alpha"),
-        ({"learning_rate": 0.0}, "learning_rate"),
-        ({"learning_rate": -1e-4}, "learning_rate"),
-        ({"learning_rate": math.inf}, "learning_rate must be a finite number"),
-        ({"minutes": math.inf}, "minutes"),
-        ({"text_loss": math.nan}, "text_loss"),
-        ({"teacher_temperature": math.nan}, "teacher_temperature"),
-        ({"held_out_rows": 0}, "held_out_rows"),
-        ({"warmup_steps": -1}, "warmup_steps"),
-        ({"checkpoint_minutes": math.nan}, "checkpoint_minutes"),
-        ({"mask_token": "<|im_end|>"}, "'<|im_end|>' is what ends an answer"),
-    ],
-)
-def test_mistakes_are_explained(base: Path, data: Path, tmp_path: Path, changes: dict[str, Any], says: str) -> None:
-    with pytest.raises(SDLMError, match=says):
-        retrofit(config(base, data, tmp_path / "out", **changes))
-
-
-def test_settings_without_a_limit_are_allowed() -> None:
-    RetrofitConfig("m", "d", "o", steps=1, grad_clip=math.inf, checkpoint_minutes=math.inf, warmup_steps=0).check()
-
-
-@pytest.mark.parametrize("rank", [0, 2])
-def test_a_base_checkpoint_learns_to_end_answers_as_its_template_does(data: Path, tmp_path: Path, rank: int) -> None:
-    """Where neither config.json nor the tokenizer names the token that closes a turn, as in base Qwen2.5."""
-    tiny.model("qwen2").save_pretrained(tmp_path / "base")
-    tiny.tokenizer(end="<unk>").save_pretrained(tmp_path / "base")
-    folder = retrofit(config(tmp_path / "base", data, tmp_path / "out", lora_rank=rank, steps=1))
-    lm = load_model(str(folder / ("adapter" if rank else "model")), device="cpu", dtype="float32")
-    assert tiny.END_ID in lm.end_token_ids
-
-
-def test_a_template_that_never_ends_an_answer_is_refused_before_training(data: Path, tmp_path: Path) -> None:
-    folder = tiny.folder(tmp_path / "base")
-    tokenizer = tiny.tokenizer()
-    tokenizer.chat_template = tiny.TEMPLATE.replace("<|im_end|>", "")
-    tokenizer.save_pretrained(folder)
-    with pytest.raises(SDLMError, match="could not learn to stop"):
-        retrofit(config(folder, data, tmp_path / "out"))
-
-
-def test_a_run_is_not_overwritten(base: Path, data: Path, tmp_path: Path) -> None:
-    retrofit(config(base, data, tmp_path / "out", steps=1))
-    with pytest.raises(SDLMError, match="--resume"):
-        retrofit(config(base, data, tmp_path / "out", steps=1))
-
-
-def test_command_line(base: Path, data: Path, tmp_path: Path) -> None:
-    parser = argparse.ArgumentParser()
-    cli.add_arguments(parser)
-    out = tmp_path / "out"
-    args = ["--model", str(base), "--data", str(data), "--output", str(out), "--mask-token", "<mask>", "--steps", "1"]
-    assert cli.run(parser.parse_args([*args, "--lora-rank", "2", "--held-out", "0", "--dtype", "float32"])) == 0
-    assert (out / "adapter" / "adapter_model.safetensors").is_file()
-
-
-def test_the_builtin_models_base_goes_by_the_builtin_models_name(
-    base: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(builtin, "ensure_base", lambda: base)
-    folder = retrofit(replace(config(base, data, tmp_path / "out", steps=1), model="builtin"))
-    facts = json.loads((folder / "adapter" / "sdlm_config.json").read_text())
-    assert facts["base"] == "builtin-base", "the loader finds it by this name"
 
 
 def test_signals_are_the_programs_own_again_after_a_run(base: Path, data: Path, tmp_path: Path) -> None:

@@ -1,11 +1,10 @@
-"""Continuous batching: a run in company is the run alone, and nobody's trouble becomes another's."""
+"""Continuous batching: a run among others gives what it gives alone, and one that fails ends no other."""
 
 from __future__ import annotations
 
 import random
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,64 +16,13 @@ from hypothesis import strategies as st
 
 import sdlm_core
 from sdlm_core import DecodeConfig, SDLMError
-from sdlm_core.decoding import Run
-from sdlm_core.memory import cache_bytes
+from sdlm_core.decoding.loop import Run
+from sdlm_core.execution.executor import executor_for
 from sdlm_core.serve import Engine, EngineFull
 from sdlm_core.serve import engine as engine_module
+from tests.serve.conftest import some_jobs, wait_until
 
-Load = Callable[..., sdlm_core.LanguageModel]
 ROWS_ARE_EXACT = torch.cpu._is_avx512_bf16_supported() and not torch.cpu._is_amx_tile_supported()
-
-
-@pytest.fixture
-def lm(load: Load) -> sdlm_core.LanguageModel:
-    return load(kind="qwen2", tied=False, causal_attn=True)
-
-
-@pytest.fixture
-def engine(lm: sdlm_core.LanguageModel) -> Iterator[Engine]:
-    with Engine(lm, max_runs=8, prefill_rows=16) as engine:
-        yield engine
-
-
-@pytest.fixture
-def gate(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """Passes are held back until it is set."""
-    opened = threading.Event()
-    plan = Run.plan
-
-    def held(run: Run, *arguments: Any) -> Any:
-        assert opened.wait(10)
-        return plan(run, *arguments)
-
-    monkeypatch.setattr(Run, "plan", held)
-    return opened
-
-
-def some_jobs(count: int, seed: int = 0) -> list[tuple[list[int], DecodeConfig]]:
-    draw = random.Random(seed)
-    jobs = []
-    for _ in range(count):
-        prompt = [draw.randrange(4, 300) for _ in range(draw.randint(1, 60))]
-        config = DecodeConfig(
-            algorithm=draw.choice(sdlm_core.ALGORITHMS),
-            block_size=draw.choice([1, 2, 4, 8]),
-            threshold=draw.choice([0.0, 0.3, 0.6, 0.9, 1.0]),
-            temperature=draw.choice([0.0, 0.8]),
-            top_k=draw.choice([0, 3]),
-            top_p=draw.choice([1.0, 0.5]),
-            max_new_tokens=draw.randint(1, 40),
-            seed=draw.randint(0, 9),
-        )
-        jobs.append((prompt, config))
-    return jobs
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.005)
 
 
 def test_thirty_runs_together_are_the_runs_alone(engine: Engine) -> None:
@@ -106,9 +54,9 @@ def test_in_bfloat16_too(checkpoint: Callable[..., Path]) -> None:
                 assert ticket.trace().token_ids == sdlm_core.decode(lm, prompt, plain).token_ids
 
 
-def test_prompts_of_one_token_in_company(lm: sdlm_core.LanguageModel) -> None:
+def test_prompts_of_one_token_together(lm: sdlm_core.LanguageModel) -> None:
     """Their block may see nothing but itself: not even the first row of the cache, which holds its own token's copy."""
-    pool = lm.new_pool()
+    pool = executor_for(lm).new_pool()
     configs = [DecodeConfig(block_size=4, threshold=0.0, max_new_tokens=4) for _ in range(6)]
     together = [Run(lm, [7 + i], config, pool) for i, config in enumerate(configs)]
     for i, (p, config) in enumerate(zip(sdlm_core.advance(together), configs, strict=True)):
@@ -324,83 +272,6 @@ def test_closing_tells_everyone_who_still_waits(lm: sdlm_core.LanguageModel, gat
     assert all(call.cancelled() for call in calls), "who waits for a result gets an error"
     assert engine.load == (0, 0)
     assert engine._pool.caches == []
-
-
-# -- memory -----------------------------------------------------------------------------------------------------------
-
-
-def test_a_run_too_large_for_the_budget_is_refused(lm: sdlm_core.LanguageModel) -> None:
-    budget = cache_bytes(lm.transformer.shape, 200, lm.dtype)
-    with Engine(lm, cache_budget=budget - 1) as engine:
-        with pytest.raises(SDLMError, match=r"A prompt of 100 tokens .* up to 20 needs .*max_new_tokens"):
-            engine.submit(list(range(4, 104)), DecodeConfig(max_new_tokens=20))
-        assert engine.load == (0, 0)
-    with Engine(lm, cache_budget=budget) as engine:
-        assert engine.decode([5] * 100, DecodeConfig(max_new_tokens=20)).token_ids
-
-
-def test_caches_that_do_not_fit_together_wait_in_line(lm: sdlm_core.LanguageModel) -> None:
-    jobs = some_jobs(9, seed=3)
-    with Engine(lm, max_runs=8, cache_budget=2 * cache_bytes(lm.transformer.shape, 200, lm.dtype)) as engine:
-        gate = threading.Event()
-        engine.call(lambda _: gate.wait(10))
-        tickets = [engine.submit(prompt, config) for prompt, config in jobs]
-        seen: list[tuple[int, int]] = []
-        for ticket in tickets:
-            ticket._inbox.on_news = lambda: seen.append(engine.load)
-        gate.set()
-        for ticket, (prompt, config) in zip(tickets, jobs, strict=True):
-            list(ticket)
-            assert ticket.trace().token_ids == sdlm_core.decode(lm, prompt, config).token_ids
-        wait_until(lambda: engine.load == (0, 0))
-        assert max(running for running, _ in seen) == 2, "a third waits although max_runs would let it in"
-        assert not engine._pool.caches, "a ticket that is kept keeps no cache"
-        assert sum(b.nbytes for b in engine._pool.keys + engine._pool.values) <= (engine.cache_budget or 0)
-
-
-def test_nobody_overtakes_the_first_in_line(lm: sdlm_core.LanguageModel, gate: threading.Event) -> None:
-    small, large = (cache_bytes(lm.transformer.shape, rows, lm.dtype) for rows in (256, 512))
-    assert large == 2 * small
-    with Engine(lm, max_runs=8, cache_budget=small + small) as engine:
-        first = engine.submit([5] * 9, DecodeConfig(max_new_tokens=4))
-        wait_until(lambda: engine.load == (1, 0))
-        speculative = DecodeConfig(algorithm="self_speculative", block_size=16, max_new_tokens=4)
-        wide = engine.submit([6] * 9, speculative)
-        assert first.rows <= 256 < wide.rows <= 512
-        last = engine.submit([7] * 9, DecodeConfig(max_new_tokens=4))
-        wait_until(lambda: engine.load == (1, 2))
-        assert (wide.position, last.position) == (1, 2)
-        gate.set()
-        for ticket in (first, wide, last):
-            assert list(ticket)
-        pair = [engine.submit([8] * 9, DecodeConfig(max_new_tokens=4)) for _ in range(2)]
-        assert all(list(ticket) for ticket in pair)
-        assert list(engine.submit([6] * 9, speculative)), (
-            "a pool that grew for two short runs makes room for a long one"
-        )
-
-
-def test_out_of_memory_ends_one_run_with_a_sentence(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    bad = [5] * 7
-    plan = Run.plan
-
-    def starved(run: Run, *arguments: Any) -> Any:
-        if run.prompt_ids == bad and len(run.passes) == 2:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
-        return plan(run, *arguments)
-
-    jobs = some_jobs(6, seed=2)
-    alone = [sdlm_core.decode(engine.lm, prompt, config).token_ids for prompt, config in jobs]
-    monkeypatch.setattr(Run, "plan", starved)
-    tickets = [engine.submit(prompt, config) for prompt, config in jobs]
-    victim = engine.submit(bad, DecodeConfig(threshold=1.0, max_new_tokens=30))
-    with pytest.raises(SDLMError, match="not enough memory for this run"):
-        list(victim)
-    assert len(victim.trace().passes) == 2, "what it had is still there to see"
-    for ticket, expected in zip(tickets, alone, strict=True):
-        list(ticket)
-        assert ticket.trace().token_ids == expected
-    assert engine.decode([7, 8, 9], DecodeConfig(max_new_tokens=3)).finish_reason == "length", "it goes on afterwards"
 
 
 def test_nobody_waits_for_an_engine_that_broke(lm: sdlm_core.LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,30 @@
+"""Products over packed weights, and the few sizes they come in."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from sdlm_core.execution.linear import packed
+from sdlm_core.execution.shapes import attention_rows, product_rows
+from sdlm_core.models.transformer import PlainLinear
+
+
+@pytest.mark.parametrize("rows", [1, 7, 16, 17, 100, 300])
+def test_a_product_of_any_number_of_rows_is_that_of_the_plain_weight(rows: int) -> None:
+    draw = torch.Generator().manual_seed(rows)
+    weight, bias, x = (torch.randn(*n, generator=draw).bfloat16() for n in ((48, 32), (48,), (rows, 32)))
+    found = packed(PlainLinear(weight, bias))(x)
+    assert found.shape == (rows, 48)
+    torch.testing.assert_close(found, F.linear(x, weight, bias), atol=0.05, rtol=0.02)
+
+
+def test_sizes_are_few_and_not_much_larger() -> None:
+    for few, most in ((product_rows, 45), (attention_rows, 35)):
+        sizes = [few(n) for n in range(1, 1025)]
+        assert all(n <= size for n, size in enumerate(sizes, start=1))
+        assert all(few(size) == size for size in sizes)
+        assert len(set(sizes)) < most
+        assert all(size <= 1.5 * n for n, size in enumerate(sizes, start=1) if n > 16)
+    assert all(product_rows(n) == n for n in range(1, 17))
