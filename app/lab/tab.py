@@ -44,10 +44,12 @@ MOVE = """(tau) => {
 }"""
 RESIZE = """() => { setTimeout(() => document.querySelectorAll("#lab .js-plotly-plot").forEach(
   (gd) => gd.offsetParent && window.Plotly.Plots.resize(gd)), 60); return []; }"""
-# The buttons that start a sweep go grey in the browser, at the click: two sweeps at once would each write over the
-# other's results. Stop is enabled only meanwhile.
+# The buttons that start a sweep go grey in the browser, at the click. Stop is enabled only meanwhile.
 BUSY = """() => [false, false, true].map((interactive) => ({ __type__: "update", interactive }))"""
 READY = BUSY.replace("[false, false, true]", "[true, true, false]")
+# The newest sweep of each session in progress. Two at once would each write over the other's results, so an older one
+# ends when it sees a newer one: a quick second click comes before the buttons are grey.
+_newest: dict[str, object] = {}
 # Nobody knows the right answer to a visitor's prompt, so its quality is the agreement with τ 1.
 NOT_GRADED = """(quality) => quality === "accuracy" ? "agreement" : quality"""
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}  # of every event here
@@ -70,6 +72,7 @@ def build(sessions: Sessions, tab: gr.Tab) -> None:
 def end_session(session: str) -> None:
     """Delete what a browser session had to download."""
     downloads.delete(session)
+    _newest.pop(session, None)
 
 
 def _connect_controls(sessions: Sessions, tab: gr.Tab, controls: Controls, form: SweepForm) -> None:
@@ -157,7 +160,7 @@ def _connect_sweeps(
         event = begun.then(function, inputs, outputs, concurrency_limit=None, **QUIET)
         finish(event)
         for over in (event.then, event.failure):
-            over(None, None, buttons, js=READY, api_visibility="private")
+            over(_buttons, None, buttons, queue=False, **QUIET)
         running.append(event)
     # First the end of the stream, then the sentence: an update on its way must not overwrite it.
     stopped = form.stop.click(None, None, None, cancels=running, queue=False, **QUIET)
@@ -175,15 +178,18 @@ def _connect_sweeps(
 async def sweep_values(
     sessions: Sessions, prompts: TaskSet, request: gr.Request, rule: str, block_size: int, own: list[Result]
 ) -> AsyncGenerator[tuple[Any, ...]]:
-    """A sweep as values of status, results and changed; whatever goes wrong becomes a sentence."""
-    known = list(own)
+    """A sweep as values of status, results and changed; whatever goes wrong becomes a sentence. It ends where a newer
+    one of the session begins."""
+    known, me, session = list(own), object(), handlers.session_of(request)
+    _newest[session] = me
     number = 1 + max((r["sweep"] for r in known), default=0)
     dropped = 0
     try:
-        session, client = handlers.session_of(request), client_of(request)
-        swept = sweep(sessions, prompts, rule, int(block_size), session, client)
+        swept = sweep(sessions, prompts, rule, int(block_size), session, client_of(request))
         async with contextlib.aclosing(swept) as updates:
             async for update in updates:
+                if _newest.get(session) is not me:
+                    break
                 new = [{**r, "sweep": number} for r in update.results]
                 dropped += max(0, len(known) + len(new) - limits.KEEP_RESULTS)
                 known = (known + new)[-limits.KEEP_RESULTS :]
@@ -194,6 +200,15 @@ async def sweep_values(
     except Exception as error:
         log.exception("A sweep failed")
         yield f"The sweep failed ({type(error).__name__}). The server's log says more.", known, gr.skip()
+    finally:
+        if _newest.get(session) is me:
+            del _newest[session]
+
+
+def _buttons(request: gr.Request) -> list[Any]:
+    """The buttons of the sweeps when one has ended: as before it, unless a newer one is in progress."""
+    busy = handlers.session_of(request) in _newest
+    return [gr.update(interactive=interactive) for interactive in (not busy, not busy, busy)]
 
 
 def _setting(task: str, rule: str, block_size: int, tau: float) -> Setting:

@@ -34,6 +34,7 @@ from tests.app.sweep_data import make_sweep
 
 TOKENS = 12  # that an answer of a sweep may have here
 SETTING = Setting("problems", "prob_conf", 4, 0.9)
+ME: Any = SimpleNamespace(session_hash="me", headers={}, client=None)  # a request's session
 
 
 async def collect(sessions: Sessions, items: list[Item], enough: int | None = None, d: int = 4) -> list[Update]:
@@ -231,12 +232,11 @@ def test_the_pictures_turn_to_a_sweep_only_for_its_results() -> None:
 
 def test_a_sweep_says_when_older_runs_make_room(sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "KEEP_RESULTS", 12)
-    request: Any = SimpleNamespace(session_hash="me", headers={}, client=None)
     prompts = TaskSet("mine", (Item("mine", "the cat sat"),), TOKENS)
 
     async def swept(own: list[dict[str, Any]]) -> tuple[list[str], list[dict[str, Any]]]:
         statuses = []
-        async for status, known, _ in tab.sweep_values(sessions, prompts, request, "prob_conf", 4, own):
+        async for status, known, _ in tab.sweep_values(sessions, prompts, ME, "prob_conf", 4, own):
             statuses.append(status)
             own = known if isinstance(known, list) else own
         return statuses, own
@@ -249,12 +249,25 @@ def test_a_sweep_says_when_older_runs_make_room(sessions: Sessions, monkeypatch:
     assert statuses[-1].endswith("Done: 9 runs. 12 runs are kept, so your oldest 6 made room for these.")
 
 
-def test_a_sweep_that_fails_is_a_sentence_without_markup(sessions: Sessions) -> None:
-    request: Any = SimpleNamespace(session_hash="me", headers={}, client=None)
+def test_a_newer_sweep_of_a_session_ends_the_one_before(sessions: Sessions) -> None:
+    def begin(prompt: str) -> Any:
+        return tab.sweep_values(sessions, TaskSet("mine", (Item("mine", prompt),), TOKENS), ME, "prob_conf", 4, [])
 
+    async def both() -> tuple[list[Any], list[Any]]:
+        old, new = begin("the cat sat"), begin("the dog sat")
+        seen, later = [await anext(old)], [await anext(new)]
+        return seen + [v async for v in old], later + [v async for v in new]
+
+    seen, later = asyncio.run(both())
+    assert len(seen) == 1
+    assert "Done: 9 runs" in later[-1][0]
+    assert [update["interactive"] for update in tab._buttons(ME)] == [True, True, False]
+
+
+def test_a_sweep_that_fails_is_a_sentence_without_markup(sessions: Sessions) -> None:
     async def status(prompt: str, rule: str) -> str:
         prompts = TaskSet("mine", (Item("mine", prompt),), TOKENS)
-        (value,) = [v async for v in tab.sweep_values(sessions, prompts, request, rule, 4, [])]
+        (value,) = [v async for v in tab.sweep_values(sessions, prompts, ME, rule, 4, [])]
         return str(value[0])
 
     assert asyncio.run(status(" ", "prob_conf")) == "The prompt is empty. Ask something."

@@ -23,7 +23,8 @@ from tests.app.synthetic import HOSTILE, make_trace
 
 PAUSE = float(os.environ.get("SDLM_TEST_PAUSE", "0.01"))
 # A test that makes "hold" finds "held" once a pass has begun; no pass ends until the test removes it.
-HOLD, HELD = (Path(os.environ["SDLM_TEST_LOG"]).with_name(name) for name in ("hold", "held"))
+# "hold-later", with a number in it, becomes "hold" when so many runs have ended.
+HOLD, HELD, LATER = (Path(os.environ["SDLM_TEST_LOG"]).with_name(name) for name in ("hold", "held", "hold-later"))
 end = engine.Ticket._end
 
 
@@ -65,6 +66,11 @@ def advance(batch: Sequence[Any], prefill_rows: int) -> None:
 def note(ticket: Any) -> None:
     with open(os.environ["SDLM_TEST_LOG"], "a") as log:
         log.write(f"{len(ticket.run.passes)} of {ticket.run.max_new_tokens}\n")
+    if LATER.exists():
+        more = int(LATER.read_text()) - 1
+        LATER.write_text(str(more))
+        if not more:
+            LATER.rename(HOLD)
     end(ticket)
 
 

@@ -45,6 +45,17 @@ def held(lab_log: Path) -> Iterator[Path]:
         path.unlink(missing_ok=True)
 
 
+@pytest.fixture
+def held_after_runs(lab_log: Path) -> Iterator[Path]:
+    """The file that is there once the pass after the third run has begun; see `held`. What the first run came to is
+    known then: its answer is read back between two passes of those after it."""
+    paths = [lab_log.with_name(name) for name in ("hold-later", "hold", "held")]
+    paths[0].write_text("3")
+    yield paths[-1]
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
 def open_lab(visitor: Visitor, address: str) -> Any:
     visitor.open(address)
     visitor.page.get_by_role("tab", name="Trade-off lab").click()
@@ -138,15 +149,18 @@ def test_a_sweep_leaves_the_controls_to_the_visitor(visitor: Visitor, lab_addres
     assert {r["tokens"] for r in runs} == {load_set("problems").max_new_tokens}, "as long as in the shipped sweep"
 
 
-def test_one_sweep_at_a_time(visitor: Visitor, lab_address: str) -> None:
+def test_one_sweep_at_a_time(visitor: Visitor, lab_address: str, held_after_runs: Path) -> None:
     page = open_lab(visitor, lab_address)
     one, many, stop = (page.locator(f"#lab-{name}") for name in ("one", "many", "stop"))
-    page.evaluate("['#lab-many', '#lab-one'].forEach((b) => document.querySelector(b).click())")
-    page.wait_for_function(f"{STATUS}.includes(' of 54 runs')")
+    page.evaluate("['#lab-many', '#lab-one'].forEach((b) => document.querySelector(b).click())")  # the later one wins
+    page.wait_for_function(f"{STATUS}.includes('1 of 9 runs')")
     assert one.is_disabled()
     assert many.is_disabled()
+    patient(visitor, held_after_runs.exists)  # it cannot end by itself
+    assert " of 9 runs" in page.evaluate(STATUS)
     stop.click()
     page.wait_for_function(f"{STATUS}.includes('Stopped')")
+    held_after_runs.unlink()
     page.wait_for_function("document.querySelector('#lab-source').innerText.startsWith('Your last sweep')")
     page.wait_for_selector("#lab-one:enabled")
     page.wait_for_selector("#lab-many:enabled")
@@ -171,11 +185,13 @@ def test_the_page_says_whose_figures_these_are(visitor: Visitor, lab_address: st
     assert "even the least sure kept token differs in at most about 20 %" in page.inner_text("#lab")
 
 
-def test_a_sweep_can_be_stopped(visitor: Visitor, lab_address: str) -> None:
+def test_a_sweep_can_be_stopped(visitor: Visitor, lab_address: str, held_after_runs: Path) -> None:
     page = open_lab(visitor, lab_address)
     page.click("#lab-many")
     page.wait_for_function("document.querySelector('#lab-status').innerText.includes(' of 54 runs')")
+    patient(visitor, held_after_runs.exists)  # it cannot end by itself
     page.click("#lab-stop")
     page.wait_for_function("document.querySelector('#lab-status').innerText.includes('Stopped')")
+    held_after_runs.unlink()
     page.click("#lab-one")  # the model is free again
     page.wait_for_function("document.querySelector('#lab-status').innerText.includes('Done: 9 runs')")

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from tests.browser.conftest import Visitor
 
 HERE = "['cx', 'cy'].map((name) => document.querySelector('#stage .tau-plot .here').getAttribute(name))"
-SAID = re.compile(r"([\d.]+) a pass, agreement ([\d.]+)\.")
+SAID = re.compile(r"([\d.]+) per pass, agreement ([\d.]+)\.")
 
 
 def test_the_plot_follows_tau_and_asks_for_nothing(visitor: Visitor, address: str) -> None:
@@ -35,7 +35,7 @@ def test_the_plot_follows_tau_and_asks_for_nothing(visitor: Visitor, address: st
         assert float(said[1]) == round(rate, 2)
         assert abs(float(said[2]) - agreement) <= 0.01
         if verdict:
-            assert f"{rate:.2f} kept a pass" in visitor.text("#stage .whatif-note")  # the same figure
+            assert f"{rate:.2f} kept per pass" in visitor.text("#stage .whatif-note")  # the same figure
     assert len(places) > 5
     assert visitor.requests[asked:] == []
     assert page.locator("#stage .tau-plot .here.judged").count() == 1
