@@ -600,7 +600,7 @@ export const lesson = {
     },
     speculative: {
       title: "The model checks its guesses",
-      text: "No τ. What a pass guessed and did not keep is a draft. The next pass checks it in branches, all at once: branch 0 reads none of it, branch 1 the first token, and so on. Each predicts the next one. Drafted tokens are kept (✓) while the predictions equal them. At the first difference (≠) the prediction is kept; that branch’s block gives the next draft.",
+      text: "No τ. What a pass did not keep is a draft. The next pass checks it in parallel branches: branch 0 reads none of it, branch 1 the first token, and so on. Each predicts the next one. Drafted tokens are kept (✓) while the predictions equal them. At the first difference (≠) the prediction is kept; that branch’s block gives the next draft.",
       task: "Choose the guess marked ≠, then compare with autoregressive.",
       question: "The second drafted token differs, the third equals its prediction. Is the third kept?",
       options: ["Yes, it is the same", "No", "Only if it is sure"],
