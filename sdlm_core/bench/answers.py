@@ -1,11 +1,12 @@
-"""Whole answers: of each algorithm and of transformers' generate, of many visitors at once, and their first token."""
+"""Whole answers: of each algorithm, against transformers' generate and against our own autoregressive decoding of the
+same prompt; of many visitors at once; and their first token."""
 
 from __future__ import annotations
 
 import statistics
 import time
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from sdlm_core.bench.models import Job, Models, random_ids, reference_generate
 from sdlm_core.bench.timing import Row, alternate
@@ -25,11 +26,7 @@ GENERATE: dict[str, dict[str, Any]] = {
 
 def measure_answers(models: Models) -> list[Row]:
     """Tokens a second of each algorithm and of transformers' generate, the same prompts in turn."""
-    configs = {
-        "autoregressive": DecodeConfig("autoregressive", max_new_tokens=ANSWER_TOKENS),
-        "prob_conf, τ 0.9": DecodeConfig("prob_conf", models.block_size, 0.9, max_new_tokens=ANSWER_TOKENS),
-        "self_speculative": DecodeConfig("self_speculative", models.block_size, max_new_tokens=ANSWER_TOKENS),
-    }
+    configs = {name: config for name, config in settings(models).items() if config.block_size != "auto"}
     rates: dict[str, list[float]] = {name: [] for name in [*configs, *GENERATE]}
     per_pass: dict[str, list[float]] = {name: [] for name in configs}
     with Engine(models.lm) as engine:
@@ -57,10 +54,54 @@ def measure_answers(models: Models) -> list[Row]:
     return table
 
 
+def settings(models: Models) -> dict[str, DecodeConfig]:
+    """What is compared by whole answers, by name; autoregressive decoding first."""
+    d = models.block_size
+    return {
+        "autoregressive": DecodeConfig("autoregressive", max_new_tokens=ANSWER_TOKENS),
+        "prob_conf, τ 0.9": DecodeConfig("prob_conf", d, 0.9, max_new_tokens=ANSWER_TOKENS),
+        "prob_conf, τ 0.9, D = auto": DecodeConfig("prob_conf", "auto", 0.9, max_new_tokens=ANSWER_TOKENS),
+        "self_speculative": DecodeConfig("self_speculative", d, max_new_tokens=ANSWER_TOKENS),
+        "self_speculative, D = auto": DecodeConfig("self_speculative", "auto", max_new_tokens=ANSWER_TOKENS),
+    }
+
+
+def measure_speedup(models: Models) -> list[Row]:
+    """Tokens a second of each algorithm over those of autoregressive decoding of the same prompt, just before and just
+    after: the median of the prompts, and the slowest one."""
+    first, *others = settings(models).items()
+    gains: dict[str, list[float]] = {name: [] for name, _ in others}
+    per_pass: dict[str, list[float]] = {name: [] for name, _ in others}
+    with Engine(models.lm) as engine:
+
+        def rate(ids: list[int], config: DecodeConfig) -> tuple[float, float]:
+            began = time.perf_counter()
+            trace = engine.decode(ids, config)
+            return len(trace.token_ids) / (time.perf_counter() - began), trace.tokens_per_pass
+
+        for _, config in [first, *others]:
+            rate(models.prompts[0], config)  # warms up
+        for ids in models.prompts:
+            before, _ = rate(ids, first[1])
+            for name, config in others:
+                found, tokens = rate(ids, config)
+                after, _ = rate(ids, first[1])
+                gains[name].append(2 * found / (before + after))
+                per_pass[name].append(tokens)
+                before = after
+    table = []
+    for name, gain in gains.items():
+        note = f"slowest of {len(gain)} {min(gain):.2f} ×, {statistics.mean(per_pass[name]):.2f} tokens per pass"
+        table.append(Row(f"{name}, against autoregressive by the clock", f"{statistics.median(gain):.2f} ×", note))
+    return table
+
+
 def measure_crowd(models: Models) -> list[Row]:
     """Total tokens a second with 1 … 32 visitors in one engine: the same answers, so many at a time."""
     lm, table = models.lm, []
-    for d, crowds in {4: (1, 8), models.block_size: (1, 4, 8, 16, 32)}.items():
+    several: dict[int | Literal["auto"], tuple[int, ...]] = {4: (1, 8), models.block_size: (1, 4, 8, 16, 32)}
+    several["auto"] = (1, 8)
+    for d, crowds in several.items():
         config = DecodeConfig("prob_conf", d, 0.9, max_new_tokens=CROWD_TOKENS)
         alone = 0.0
         for visitors in crowds:

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from sdlm_core.bench.answers import measure_answers, measure_crowd, measure_first
+from sdlm_core.bench.answers import measure_answers, measure_crowd, measure_first, measure_speedup
 from sdlm_core.bench.models import BenchConfig, Models, load_models
 from sdlm_core.bench.passes import measure_context, measure_floor, measure_pass
 from sdlm_core.bench.timing import Row, in_its_own_thread
@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 SECTIONS: dict[str, Callable[[Models], list[Row]]] = {
     "pass": measure_pass,
     "answers": measure_answers,
+    "speedup": measure_speedup,
     "crowd": measure_crowd,
     "first": measure_first,
     "context": measure_context,

@@ -41,7 +41,7 @@ class BenchConfig:
     dtype: str = "auto"
     quantization: str | None = None
     random_weights: str | None = None
-    sections: tuple[str, ...] = ("pass", "answers", "crowd", "first", "context", "floor")
+    sections: tuple[str, ...] = ("pass", "answers", "speedup", "crowd", "first", "context", "floor")
     block_size: int | None = None
     repeats: int = 15
     limit: int = 12
@@ -83,9 +83,9 @@ def random_ids(lm: LanguageModel, n: int, seed: int = 0) -> list[int]:
     return torch.randint(lm.vocabulary // 3, lm.vocabulary // 2, (n,), generator=generator).tolist()
 
 
-def warm_run(lm: LanguageModel, algorithm: str, d: int, context: int) -> Run:
+def warm_run(lm: LanguageModel, algorithm: str, d: int, context: int, guesses: str | None = None) -> Run:
     """A run in the middle of an answer, with `context` tokens in its cache and D newest ones to add."""
-    config = DecodeConfig(algorithm, d, 0.0, max_new_tokens=10_000)
+    config = DecodeConfig(algorithm, d, 0.0, max_new_tokens=10_000, guesses=guesses)
     run = Run(lm, random_ids(lm, context), config, executor_for(lm).new_pool(lasting=True))
     while len(run.passes) < 2:
         advance([run])

@@ -37,6 +37,9 @@ def measure_pass(models: Models) -> list[Row]:
     sixteen = warm_run(lm, "prob_conf", 8, CONTEXT)
     jobs["ours, D = 8"] = lambda: repeat_pass(sixteen)
     jobs["forward only"] = forward_only(run, d)
+    if lm.has_sampler:
+        independent = warm_run(lm, "prob_conf", d, CONTEXT, "independent")
+        jobs["independent"] = lambda: repeat_pass(independent)
     t = alternate(jobs, models.config.repeats)
     ours, theirs = t["ours"], t["transformers"]
     table = [
@@ -45,6 +48,8 @@ def measure_pass(models: Models) -> list[Row]:
         Row("our pass / transformers' forward", f"{ours.median / theirs.median:.2f}"),
         Row("engine and record, share of our pass", f"{max(0.0, 1 - t['forward only'].median / ours.median):.1%}"),
     ]
+    if lm.has_sampler:
+        table.append(Row("sampler, share of our pass", f"{1 - t['independent'].median / ours.median:.1%}"))
     for width in (4, 8):
         name = f"self-speculative, D = {width}"
         ratio = t[name].median / t["ours, D = 8"].median

@@ -25,6 +25,7 @@ def test_bench_measures_each_section(
     rows = {row["what"]: row["value"] for row in json.loads(out.read_text())["rows"]}
     assert float(rows["our pass / transformers' forward"]) > 0
     assert {"D = 4, 8 at once", "self_speculative", "our pass / that floor"} <= set(rows)
+    assert float(rows["self_speculative, D = auto, against autoregressive by the clock"].removesuffix(" ×")) > 0
     assert any(name.endswith("32 at once") for name in rows)
 
 
