@@ -12,7 +12,7 @@ from sdlm_core.assets import assets_folder
 # What the lesson calls a recording, and its file. The model may have had no sampler: then one is missing.
 RECORDINGS = {
     "autoregressive": "examples/race/1-autoregressive.json",
-    "threshold": "examples/1-rolls.json",
+    "threshold": "lesson/threshold.json",
     "speculative": "examples/race/3-self_speculative.json",
     "sure": "lesson/every-sure.json",
     "coherent": "lesson/coherent.json",

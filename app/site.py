@@ -17,7 +17,7 @@ from sdlm_core import Trace
 from sdlm_core.assets import assets_folder
 
 # Runs of several rules, in the order of the menu; the race's three are runs of their own too.
-RUNS = ("examples/*.json", "examples/race/*.json", "lesson/every-sure.json")
+RUNS = ("examples/*.json", "examples/race/*.json", "lesson/threshold.json", "lesson/every-sure.json")
 STYLE = """
 #site nav { display: flex; flex-wrap: wrap; gap: 6px 14px; align-items: center; margin-bottom: 14px; }
 #site nav { font: 15px/1.4 sans-serif; }

@@ -2,9 +2,10 @@
 
 Written to assets/lesson by the real model and from the shipped sweep; run it again, after `tools.record_examples`, when
 the built-in model has changed.
-every-sure.json:   the prompt decoded by another rule, which keeps all guesses up to the last one above τ.
-coherent.json:     the prompt decoded with coherent guesses, where the model has a sampler.
-widths.json:       one pass with D = 1 … 8, each after the same tokens.
+threshold.json:    the prompt decoded by τ, with independent guesses: the paper's rule, which the steps explain.
+every-sure.json:   the same by another rule, which keeps all guesses up to the last one above τ.
+coherent.json:     the same as threshold.json with coherent guesses, where the model has a sampler.
+widths.json:       one pass of independent guesses with D = 1 … 8, each after the same tokens.
 calibration.json:  how often guesses of each confidence were right, counted by the sweep.
 """
 
@@ -32,24 +33,23 @@ def through_last_sure(confidences: Sequence[float], threshold: float) -> int:
     return max([i + 1 for i, confidence in enumerate(confidences) if confidence > threshold], default=1)
 
 
-def every_sure(lm: sdlm_core.LanguageModel, threshold: float, tokens: int) -> dict[str, Any]:
-    """The whole run by that rule, in a trace's JSON form."""
-    config = sdlm_core.DecodeConfig(threshold=threshold, max_new_tokens=tokens, guesses="independent")
-    with mock.patch.object(algorithms, "count_accepted", through_last_sure):
-        return sdlm_core.decode(lm, MESSAGES, config).to_dict()
-
-
-def coherent(lm: sdlm_core.LanguageModel, threshold: float, tokens: int) -> dict[str, Any]:
-    """The run with coherent guesses."""
-    config = sdlm_core.DecodeConfig(threshold=threshold, max_new_tokens=tokens, guesses="coherent")
+def by_threshold(lm: sdlm_core.LanguageModel, threshold: float, tokens: int, guesses: str) -> dict[str, Any]:
+    """The whole run by τ, in a trace's JSON form."""
+    config = sdlm_core.DecodeConfig(threshold=threshold, max_new_tokens=tokens, guesses=guesses)
     return sdlm_core.decode(lm, MESSAGES, config).to_dict()
+
+
+def every_sure(lm: sdlm_core.LanguageModel, threshold: float, tokens: int) -> dict[str, Any]:
+    """The run with independent guesses by the wrong rule."""
+    with mock.patch.object(algorithms, "count_accepted", through_last_sure):
+        return by_threshold(lm, threshold, tokens, "independent")
 
 
 def widths(lm: sdlm_core.LanguageModel) -> list[dict[str, Any]]:
     """For each D the pass after KNOWN tokens, written one by one."""
     made = []
     for size in range(1, 9):
-        config = sdlm_core.DecodeConfig(block_size=size, threshold=1.0, max_new_tokens=KNOWN + 1)
+        config = sdlm_core.DecodeConfig(block_size=size, threshold=1.0, max_new_tokens=KNOWN + 1, guesses="independent")
         trace = sdlm_core.decode(lm, MESSAGES, config)
         known = [p.candidates[0].text for p in trace.passes[:KNOWN]]
         made.append(
@@ -78,14 +78,16 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where to write (default: %(default)s)")
     arguments = parser.parse_args()
     lm = sdlm_core.load_model(arguments.model)
-    every_sure(lm, arguments.threshold, arguments.tokens)  # warm up
+    of_run = (arguments.threshold, arguments.tokens)
+    every_sure(lm, *of_run)  # warm up
     files: dict[str, Any] = {
-        "every-sure": every_sure(lm, arguments.threshold, arguments.tokens),
+        "threshold": by_threshold(lm, *of_run, "independent"),
+        "every-sure": every_sure(lm, *of_run),
         "widths": widths(lm),
         "calibration": calibration(),
     }
     if lm.sampler is not None:
-        files["coherent"] = coherent(lm, arguments.threshold, arguments.tokens)
+        files["coherent"] = by_threshold(lm, *of_run, "coherent")
     arguments.folder.mkdir(parents=True, exist_ok=True)
     for name, value in files.items():
         path = arguments.folder / f"{name}.json"

@@ -578,7 +578,7 @@ export const lesson = {
       question: "Why is a sure guess after an unsure one discarded?",
       options: ["Its confidence is too low", "The cache has no room", "It was guessed without knowing the token before it"],
       reveal: "Each guess may belong to a different sentence. After an unsure guess, which is often wrong, the next may not fit, however sure it is. After a sure one it probably fits, since that one is probably right.",
-      notes: "The wrong rule writes “selling selling” and loses the 38, yet ends with 22. A sure guess need not fit the guess before it.",
+      notes: "The wrong rule writes “selling selling”, loses the 38, and ends with a wrong answer. A sure guess need not fit the guess before it.",
     },
     cache: {
       title: "The KV cache",
