@@ -28,7 +28,7 @@ def parse_arguments(argv: Sequence[str] | None = None, prog: str = "app.py") -> 
         "--model",
         action="append",
         help='"builtin", a checkpoint\'s folder, or a hub id such as OpenGVLab/SDLM-3B-D4; given more than once, the '
-        "APIs list them all and the page uses the first [SDLM_MODEL, divided by commas] (default: builtin)",
+        "page has a menu of them and the APIs list them all [SDLM_MODEL, divided by commas] (default: builtin)",
     )
     parser.add_argument(
         "--max-loaded-models",

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,19 +41,25 @@ def browser_options() -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def running_app(model: str, program: str = "app.py", **environment: str) -> Iterator[str]:
-    """The app (or a program with the same options) in a process of its own on a free port; yields its address."""
+def running_app(model: str | Sequence[str], program: str = "app.py", **environment: str) -> Iterator[str]:
+    """The app (or a program with the same options) in a process of its own on a free port; yields its address.
+
+    model: or several.
+    """
     with running_process(model, program, **environment) as (address, _):
         yield address
 
 
 @contextlib.contextmanager
-def running_process(model: str, program: str = "app.py", **environment: str) -> Iterator[tuple[str, int]]:
+def running_process(
+    model: str | Sequence[str], program: str = "app.py", **environment: str
+) -> Iterator[tuple[str, int]]:
     """The same; yields its address and its process id. Raises RuntimeError where it serves no page."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, program, "--model", model, "--port", str(port), "--host", "127.0.0.1"]
+    models = [f"--model={name}" for name in ([model] if isinstance(model, str) else model)]
+    command = [sys.executable, program, *models, "--port", str(port), "--host", "127.0.0.1"]
     process = subprocess.Popen(command, cwd=ROOT, env=os.environ | environment)
     address = f"http://127.0.0.1:{port}/"
     try:

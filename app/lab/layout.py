@@ -10,7 +10,7 @@ import gradio as gr
 from app import limits
 from app.lab import data, pictures
 from app.lab.pictures import Setting
-from app.lab.text import code
+from app.lab.text import code, with_first
 from app.plots import details, style
 from app.sessions import Sessions
 
@@ -114,9 +114,10 @@ def controls(sessions: Sessions) -> Controls:
     return Controls(rule, block_size, task, speed, quality, tau, sentence, plot, families, benchmark)
 
 
-def sweep_form() -> SweepForm:
+def sweep_form(sessions: Sessions) -> SweepForm:
     """A visitor's own sweeps."""
-    gr.Markdown("### Sweep it yourself\nEach sweep decodes autoregressively, at seven τ, and self-speculatively.")
+    how = "Each sweep decodes autoregressively, at seven τ, and self-speculatively."
+    gr.Markdown(f"### Sweep it yourself\n{how}{with_first([model.name for model in sessions.models])}")
     with gr.Row():
         prompt = gr.Textbox(
             "Explain in a few sentences why leaves change color in autumn.",

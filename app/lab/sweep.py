@@ -94,6 +94,6 @@ def _at_another_d(sessions: Sessions, block_size: int) -> str:
 
 
 def _waiting(event: Waiting) -> str:
-    if event.model == "loading":
+    if event.model != "ready":
         return "The model is loading; the sweep begins as soon as it is there."
     return f"Waiting for the model, place {event.position} in the line."

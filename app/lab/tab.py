@@ -60,7 +60,7 @@ def build(sessions: Sessions, tab: gr.Tab) -> None:
     with gr.Column(elem_id="lab"):
         layout.intro()
         controls = layout.controls(sessions)
-        form = layout.sweep_form()
+        form = layout.sweep_form(sessions)
         plots = layout.detail_plots()
         layout.training()
     tab.select(None, None, None, js=RESIZE, api_visibility="private")  # plots drawn while hidden have no width

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -32,6 +33,11 @@ def another_model(measured: str, loaded: str | None) -> str:
         f"\n\nThis page runs another model, {code(loaded)}, and the curves of {code(measured)} are not its own. "
         "Sweep a prompt below to see what it does."
     )
+
+
+def with_first(names: Sequence[str | None]) -> str:
+    """A sentence for a page with a menu of models, which sweeps do not follow; "" where there is one model."""
+    return f" All use {code(names[0])}, whichever model is chosen in the other tabs." if len(names) > 1 else ""
 
 
 def code(name: Any) -> str:

@@ -135,15 +135,17 @@ def test_a_model_that_cannot_be_loaded_is_not_forgotten(visitor: Visitor, addres
     """The recorded example comes later than the failure, and is shown without a word of asking."""
     visitor.open(address)
     status, message, shown = visitor.page.evaluate(
-        """async (main) => {
-          const { mount } = await import(new URL(main, document.baseURI));
+        """async (folder) => {
+          const load = (name) => import(new URL(`${folder}/${name}.js`, document.baseURI));
+          const [{ mountStage }, { Models }] = await Promise.all([load("stage"), load("models")]);
           const texts = [JSON.stringify(document.querySelector('#stage .sdlm').parentNode.stage.state.record)];
           let answer;
           const later = new Promise((done) => (answer = () => done(texts)));
           const status = { state: "failed", message: "No such model." };
           const curves = async () => ({ model: "", curves: [] });
           const server = { status: async () => status, examples: () => later, curves };
-          const stage = mount.stage(document.createElement("div"), { props: {}, watch: () => {}, server });
+          const gradio = { props: {}, watch: () => {}, server };
+          const stage = mountStage(document.createElement("div"), gradio, new Models(server));
           const until = (is) => new Promise((done) => stage.store.subscribe((state) => is(state) && done()));
           const shown = until((state) => state.record);
           await until((state) => state.model);
@@ -151,7 +153,7 @@ def test_a_model_that_cannot_be_loaded_is_not_forgotten(visitor: Visitor, addres
           await shown;
           return [stage.state.status, stage.summary.banner.textContent, stage.state.record.origin];
         }""",
-        f"{theatre.folder()}/main.js",
+        theatre.folder(),
     )
     assert (status, message, shown) == ("failed", "No such model.", "example")
 

@@ -149,11 +149,13 @@ def test_lanes_say_how_far_a_race_got(visitor: Visitor, address: str) -> None:
 def test_a_page_opened_while_the_model_loads_offers_what_it_can(visitor: Visitor, address: str) -> None:
     visitor.open(address)
     asked = visitor.page.evaluate(
-        """async (main) => {
-          const { mount } = await import(new URL(main, document.baseURI));
+        """async (folder) => {
+          const load = (name) => import(new URL(`${folder}/${name}.js`, document.baseURI));
+          const [{ mountRace }, { Models }] = await Promise.all([load("race"), load("models")]);
           const told = [{ state: "loading" }, { state: "ready", block_size: 4, sampler: true }];
           const server = { status: async () => told.length > 1 ? told.shift() : told[0], race_example: async () => [] };
-          const race = mount.race(document.createElement("div"), { props: {}, watch: () => {}, server });
+          const gradio = { props: {}, watch: () => {}, server };
+          const race = mountRace(document.createElement("div"), gradio, new Models(server));
           const ready = new Promise((done) => {
             const suit = race.compose.suit;
             race.compose.suit = (status) => (suit.call(race.compose, status), status.state === "ready" && done());
@@ -164,7 +166,7 @@ def test_a_page_opened_while_the_model_loads_offers_what_it_can(visitor: Visitor
           const now = race.compose.values();
           return [guesses, block_size, now.guesses, now.block_size];
         }""",
-        f"{theatre.folder()}/main.js",
+        theatre.folder(),
     )
     assert asked == [None, "auto", "coherent", 6]  # null: what the model can do
 

@@ -6,9 +6,10 @@ import { LIMITS, MAX_PROMPT_CHARACTERS } from "../../app/theatre/js/generated.js
 import { fromHash, toHash, within } from "../../app/theatre/js/links.js";
 
 test("a link comes back as it was", () => {
-  const values = { algorithm: "entropy_conf", block_size: 4, guesses: "independent", threshold: 0.35, temperature: 0.5, top_p: 0.9, top_k: 40, max_new_tokens: 80 };
+  const values = { model: "lab/second", algorithm: "entropy_conf", block_size: 4, guesses: "independent", threshold: 0.35, temperature: 0.5, top_p: 0.9, top_k: 40, max_new_tokens: 80 };
   assert.deepEqual(fromHash(toHash("A prompt & more <b> #", values)), { prompt: "A prompt & more <b> #", values });
   assert.deepEqual(fromHash(toHash("x", { ...values, block_size: null })).values.block_size, undefined);
+  assert.deepEqual(fromHash(toHash("x", { model: undefined })).values, {});
   assert.equal(fromHash(toHash("x", { ...values, block_size: "auto" })).values.block_size, "auto");
 });
 

@@ -7,6 +7,7 @@ import { Record } from "../../app/theatre/js/record.js";
 import { FIRST, canRedo, comparedWith, isLive, reduce } from "../../app/theatre/js/state.js";
 import { createStore } from "../../app/theatre/js/store.js";
 import { note } from "../../app/theatre/js/whatif.js";
+import { states } from "../../app/theatre/js/words.js";
 import { SHORT } from "./helpers.js";
 
 /** @import { Action, Request, State } from "../../app/theatre/js/state.js" */
@@ -123,9 +124,27 @@ test("a card is pinned, unpinned, and closed where its pass is gone", () => {
 });
 
 test("a failure to load stays said when the example comes", () => {
-  const failed = after(FIRST, { type: "model", status: { state: "failed", message: "No such model." } });
+  const failed = after(FIRST, { type: "model", status: { state: "failed", name: "", message: "No such model." } });
   const shown = after(failed, { type: "show", record: Record.from(SHORT, "example"), status: "example" });
   assert.deepEqual([shown.status, shown.detail.message, shown.record?.origin], ["failed", "No such model.", "example"]);
+});
+
+test("the model that is chosen for the next run changes nothing of the one in progress, which says who made it", () => {
+  const models = ["lab/first", "lab/second"];
+  const asked = after(FIRST, { type: "ask", request: { ...REQUEST, settings: { ...REQUEST.settings, model: models[0] } }, kept: null });
+  const [start, ...rest] = run(0.6);
+  const chosen = after(asked, start, { type: "model", status: { state: "failed", name: "second", message: "No such folder.", models } });
+  assert.deepEqual([chosen.status, chosen.model?.name], ["running", "second"]);
+  const done = after(chosen, ...rest);
+  assert.match(states.done(done.detail)[1], /^The answer of model reached/); // a/model, as its trace says
+  assert.match(states.done(DONE.detail)[1], /^The answer reached/);
+});
+
+test("a run that waits says whether for memory, for loading or for its turn", () => {
+  const said = (/** @type {string} */ model) => states.waiting(after(FIRST, ASK, { type: "wait", detail: { position: 3, model } }).detail)[1];
+  assert.match(said("unloaded"), /another one makes room/);
+  assert.match(said("loading"), /still loading/);
+  assert.match(said("ready"), /place in line: 3/);
 });
 
 test("clearing leaves nothing but the slider", () => {

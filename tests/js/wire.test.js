@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
-import { Wire, followModel } from "../../app/theatre/js/wire.js";
+import { Wire } from "../../app/theatre/js/wire.js";
 import { loadTrace } from "../../app/theatre/js/files.js";
 import { SHORT } from "./helpers.js";
 
@@ -81,20 +81,6 @@ test("a new run hears nothing of the one before", () => {
   wire.begin({});
   tell(old, 0);
   assert.deepEqual([seen, stopped], [[], [old]]);
-});
-
-test("a model is followed until it is there", async (t) => {
-  t.mock.timers.enable({ apis: ["setTimeout"] });
-  const states = /** @type {const} */ (["loading", "loading", "ready", "ready"]).map((state) => ({ state }));
-  /** @type {string[]} */
-  const told = [];
-  const server = { status: async () => states[told.length] };
-  await followModel({ server }, ({ state }) => told.push(state));
-  for (let i = 0; i < 5; i++) {
-    t.mock.timers.tick(1000);
-    await turn();
-  }
-  assert.deepEqual(told, ["loading", "loading", "ready"]);
 });
 
 test("a file too large is not even read", async () => {

@@ -4,18 +4,20 @@ import { button, el, setText } from "./dom.js";
 import { menu, slider } from "./fields.js";
 import { ALGORITHMS, BY_CONFIDENCE, DEFAULTS, GUESSES, LIMITS, MAX_PROMPT_CHARACTERS, MAX_SYSTEM_CHARACTERS } from "./generated.js";
 import { within } from "./links.js";
+import { ModelSign } from "./model-sign.js";
 import { algorithms, compose as words } from "./words.js";
 
 /** @import { Filters, Settings } from "./links.js" */
-/** @import { ModelStatus } from "./wire.js" */
+/** @import { Known, Models } from "./models.js" */
 
 export class Compose {
   /**
    * @param {{send: () => void, stop: () => void, algorithm?: (name: string) => void, filters?: (filters: Filters) => void, retry?: () => void, clear?: () => void, share?: () => void}} on
-   * @param {{race?: boolean}} [options]
+   * @param {{models: Models, race?: boolean}} options
    */
-  constructor(on, { race = false } = {}) {
+  constructor(on, { models, race = false }) {
     this.on = on;
+    this.models = models;
     this.busy = false;
     this.idle = race ? words.race : words.send;
     this.text = el("textarea", { rows: 2, maxlength: MAX_PROMPT_CHARACTERS, placeholder: words.placeholder, "aria-label": words.prompt });
@@ -34,6 +36,10 @@ export class Compose {
     /** @type {string[]} what an example asks next */
     this.coming = [];
 
+    this.model = menu(words.model, [], (name) => models.choose(name));
+    this.model.node.hidden = true; // until there are several
+    this.sign = new ModelSign(true);
+    this.model.node.append(this.sign.node);
     const names = race ? BY_CONFIDENCE : ALGORITHMS;
     this.algorithm = menu(race ? words.thresholdOn : words.algorithm, names.map((name) => [name, algorithms[name]]), (name) => on.algorithm && on.algorithm(name));
     this.guesses = menu(words.guesses, GUESSES.map((name) => [name, words.guessesNames[name]]));
@@ -48,7 +54,7 @@ export class Compose {
     this.threshold = race ? slider(words.threshold, LIMITS.threshold, 0.01, DEFAULTS.threshold) : null;
     this.system = el("textarea", { rows: 2, maxlength: MAX_SYSTEM_CHARACTERS, "aria-label": words.system, placeholder: words.systemHint });
     const system = race ? null : el("label", { class: "field" }, el("span", { text: words.system }), this.system);
-    this.settings = el("div", { class: "fields", hidden: !race }, this.algorithm.node, this.guesses.node, this.threshold && this.threshold.node, this.block.node,
+    this.settings = el("div", { class: "fields", hidden: !race }, this.model.node, this.algorithm.node, this.guesses.node, this.threshold && this.threshold.node, this.block.node,
       this.temperature.node, this.topP.node, this.topK.node, this.length.node, system);
     this.toggle = race ? null : button(words.settings[0], words.settings[1], () => this._toggle(), { "aria-expanded": "false" });
     this.retry = on.retry ? button(words.retry[0], words.retry[1], on.retry) : null;
@@ -108,6 +114,7 @@ export class Compose {
    */
   values(threshold) {
     return {
+      ...this.models.setting(),
       algorithm: this.algorithm.value,
       block_size: this.block.value === "auto" ? /** @type {const} */ ("auto") : Number(this.block.value),
       guesses: this.guesses.node.hidden ? null : this.guesses.value, // null: what the model can do
@@ -119,11 +126,18 @@ export class Compose {
   }
 
   /**
-   * Offer what the model can do.
-   * @param {ModelStatus} model
+   * Offer what the chosen model can do, and the others where there are any.
+   * @param {Known} status
    */
-  suit({ state, sampler }) {
-    if (state === "ready") this.guesses.node.hidden = !sampler;
+  suit(status) {
+    const { model, models, sampler, block_size } = status, field = this.model;
+    this.guesses.node.hidden = !sampler;
+    field.node.hidden = !models;
+    if (!models) return;
+    if (models.join() !== [...field.menu.options].map(({ value }) => value).join()) field.offer(models.map((name) => [name, this.models.label(name)]));
+    field.set(model);
+    this.sign.render(status);
+    for (const option of this.block.menu.options) if (option.value !== "auto") setText(option, option.value === String(block_size) ? words.trained(option.value) : option.value);
   }
 
   /**

@@ -3,7 +3,8 @@
 import { el, setText } from "./dom.js";
 
 /** @typedef {{node: HTMLElement, readonly value: number, set: (value: number) => void}} Slider */
-/** @typedef {{node: HTMLElement, menu: HTMLSelectElement, readonly value: string, set: (value: string|number|null|undefined) => void}} Menu set: leaves what it does not offer */
+/** @typedef {[value: string, text: string][]} Entries */
+/** @typedef {{node: HTMLElement, menu: HTMLSelectElement, readonly value: string, set: (value: string|number|null|undefined) => void, offer: (entries: Entries) => void}} Menu set: leaves what it does not offer */
 
 /**
  * A number.
@@ -38,15 +39,18 @@ export function slider(label, [min, max], step, value, { format = String, moved 
 
 /**
  * One of several.
- * @param {string} label @param {[value: string, text: string][]} entries the first is chosen @param {(value: string) => void} [chosen]
+ * @param {string} label @param {Entries} entries the first is chosen @param {(value: string) => void} [chosen]
  * @returns {Menu}
  */
 export function menu(label, entries, chosen) {
-  const select = el("select", { "aria-label": label, on: { change: () => chosen && chosen(select.value) } },
-    ...entries.map(([value, text]) => el("option", { value, text })));
+  const select = el("select", { "aria-label": label, on: { change: () => chosen && chosen(select.value) } });
+  /** @param {Entries} offered */
+  const offer = (offered) => select.replaceChildren(...offered.map(([value, text]) => el("option", { value, text })));
+  offer(entries);
   return {
     node: el("label", { class: "field" }, el("span", { text: label }), select),
     menu: select,
+    offer,
     get value() {
       return select.value;
     },

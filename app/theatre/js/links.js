@@ -4,10 +4,10 @@
 import { ALGORITHMS, GUESSES, LIMITS, MAX_PROMPT_CHARACTERS } from "./generated.js";
 
 /** @typedef {{temperature: number, top_p: number, top_k: number}} Filters */
-/** @typedef {{algorithm?: string, block_size?: number|"auto"|null, guesses?: string|null, threshold?: number, max_new_tokens?: number} & Partial<Filters>} Settings */
+/** @typedef {{model?: string, algorithm?: string, block_size?: number|"auto"|null, guesses?: string|null, threshold?: number, max_new_tokens?: number} & Partial<Filters>} Settings */
 
 /** @type {{[K in keyof Settings]-?: string}} setting → its name in a link */
-const NAMES = { algorithm: "algorithm", block_size: "d", guesses: "guesses", threshold: "tau", temperature: "temperature", top_p: "p", top_k: "k", max_new_tokens: "length" };
+const NAMES = { model: "model", algorithm: "algorithm", block_size: "d", guesses: "guesses", threshold: "tau", temperature: "temperature", top_p: "p", top_k: "k", max_new_tokens: "length" };
 
 /**
  * Whether a setting is a number within bounds.
@@ -32,7 +32,7 @@ export function toHash(prompt, values) {
 }
 
 /**
- * What a link says: text for the prompt and numbers in bounds, nothing that acts.
+ * What a link says: text for the prompt, names and numbers in bounds, nothing that acts.
  * @param {string} hash
  * @returns {{prompt: string, values: Settings}}
  */
@@ -40,6 +40,8 @@ export function fromHash(hash) {
   const parts = new URLSearchParams(hash.slice(1));
   /** @type {Settings} */
   const values = {};
+  const model = parts.get(NAMES.model);
+  if (model) values.model = model.slice(0, MAX_PROMPT_CHARACTERS); // taken where there is such a model
   const algorithm = parts.get(NAMES.algorithm);
   if (algorithm && ALGORITHMS.includes(algorithm)) values.algorithm = algorithm;
   const guesses = parts.get(NAMES.guesses);

@@ -3,6 +3,7 @@
 import { language, languageMenu, speak } from "./language.js";
 import { mountLearn, openLinked } from "./learn.js";
 import { markdown } from "./markdown.js";
+import { Models } from "./models.js";
 import { mountRace } from "./race.js";
 import { offerRun } from "./runs.js";
 import { mountStage } from "./stage.js";
@@ -11,9 +12,15 @@ import { mountStage } from "./stage.js";
 
 if (language() === "zh-Hans") speak(await import("./words-zh.js"));
 
+/** @type {Models|null} shared by the tabs */
+let models = null;
+
+/** @param {Gradio} gradio */
+const modelsOf = ({ server }) => (models = models || new Models(server));
+
 /** The stage, with the menu of languages; its finished runs are for the lesson too. @param {HTMLElement} element @param {Gradio} gradio */
 function mountWatch(element, gradio) {
-  const stage = mountStage(element, gradio);
+  const stage = mountStage(element, gradio, modelsOf(gradio));
   stage.node.lang = language();
   stage.conversation.markdown = markdown; // not in a replay file, which has one answer
   const tools = stage.node.querySelector(".tools");
@@ -24,4 +31,7 @@ function mountWatch(element, gradio) {
   return stage;
 }
 
-export const mount = { stage: mountWatch, race: mountRace, learn: mountLearn };
+/** @param {HTMLElement} element @param {Gradio} gradio */
+const mountOwnRace = (element, gradio) => mountRace(element, gradio, modelsOf(gradio));
+
+export const mount = { stage: mountWatch, race: mountOwnRace, learn: mountLearn };

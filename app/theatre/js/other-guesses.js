@@ -15,8 +15,9 @@ export class OtherGuesses {
 
   /** @param {State} state */
   render(state) {
-    const { record, model } = state;
-    this.node.hidden = !(record && model && model.sampler && canRedo(state) && record.blockSize > 1);
+    const { record, model, request } = state;
+    const own = request && model && (!model.models || model.model === request.settings.model);
+    this.node.hidden = !(record && own && model.sampler && canRedo(state) && record.blockSize > 1);
     if (!record || this.node.hidden) return;
     this.other = record.head.guesses === "coherent" ? "independent" : "coherent";
     setText(this.node, words.decode[this.other]);

@@ -21,7 +21,7 @@ function mountPlayer(element, trace) {
   try {
     const loaded = fromSaved(JSON.parse(trace), "replay"), { record } = loaded[0];
     stage.dispatch({ type: "show", record, status: "replay", loaded });
-    if (stage.model) setText(stage.model, shortName(record.head.model));
+    if (stage.model) setText(stage.model.node, shortName(record.head.model));
   } catch {
     stage.dispatch({ type: "status", status: "failed", detail: { message: words.noTrace } });
   }

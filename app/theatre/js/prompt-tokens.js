@@ -24,7 +24,8 @@ export class PromptTokens {
   /** @param {State} state */
   render({ record, live, kept, request, model }) {
     const own = sameRun(record, live) || sameRun(record, kept);
-    const shown = record && record.origin === "live" && own && model && model.state === "ready" ? request : null;
+    const asked = model && (model.models || model.state === "ready"); // the server knows which of several are there
+    const shown = record && record.origin === "live" && own && asked ? request : null;
     this.node.hidden = !shown;
     if (shown && record) setText(this.summary, words.count(record.head.prompt_tokens));
     if (shown === this.request) return;
@@ -37,11 +38,14 @@ export class PromptTokens {
     if (!request || !this.node.open || request === this.filled) return;
     this.filled = request;
     setText(this.list, words.loading);
-    const { messages, system } = request;
-    const { tokens, error } = await this.server.read_prompt({ messages, system }).catch(() => ({ error: words.lost, tokens: undefined }));
+    const { messages, system, settings } = request;
+    const { tokens, error } = await this.server.read_prompt({ messages, system, model: settings.model }).catch(() => ({ error: words.lost, tokens: undefined }));
     if (request !== this.filled) return; // another prompt was asked for meanwhile
     if (tokens) this.list.replaceChildren(...tokens.map(token));
-    else setText(this.list, error || words.lost);
+    else {
+      this.filled = null;
+      setText(this.list, error || words.lost);
+    }
   }
 }
 

@@ -15,13 +15,13 @@ import { RACE } from "./generated.js";
 /**
  * busy: whether the lanes are being decoded. began: whether the visitor has started one. complete: all lanes are there and
  * can be replayed. equal: whether the visitor wants passes of equal time. seconds: of the replay, null before one.
- * place: in the line for the model. lane: the one being decoded.
+ * place: in the line for the model. lane: the one being decoded. model: chosen for it, where there are several.
  * @typedef {{lanes: Lane[], busy: boolean, began: boolean, complete: boolean, equal: boolean, seconds: number|null,
- *   banner: Banner, place: {position?: number, model?: string}, lane: number}} RaceState
+ *   banner: Banner, place: {position?: number, model?: string}, lane: number, model?: string}} RaceState
  */
 /**
  * @typedef {{type: "recording", records: Record[]}
- *   | {type: "begin"}
+ *   | {type: "begin", model?: string}
  *   | {type: "wait", place: {position: number, model: string}}
  *   | {type: "start", lane: number, record: Record}
  *   | {type: "passes", lane: number, passes: Pass[]}
@@ -97,8 +97,8 @@ const STEPS = {
     const lanes = records.map((record) => ({ ...EMPTY, record, phase: /** @type {Phase} */ ("recorded"), shown: record.passes.length }));
     return { ...completed({ ...state, lanes }), banner: { name: "recorded" } };
   },
-  begin: (state) => ({
-    ...state, lanes: state.lanes.map(() => ({ ...EMPTY, phase: "waits" })), busy: true, began: true, complete: false, seconds: null, banner: { name: "reading" },
+  begin: (state, { model }) => ({
+    ...state, model, lanes: state.lanes.map(() => ({ ...EMPTY, phase: "waits" })), busy: true, began: true, complete: false, seconds: null, banner: { name: "reading" },
   }),
   wait: (state, { place }) => ({ ...state, place, banner: { name: "waiting" } }),
   start: (state, { lane, record }) => ({ ...withLane(state, lane, { ...EMPTY, record, phase: "decoding" }), lane, banner: { name: "decoding" } }),

@@ -8,25 +8,27 @@ import { fromHash } from "./links.js";
 import { FIRST_RACE, isEqual, reduceRace, wasShared } from "./race-state.js";
 import { Record } from "./record.js";
 import { createStore } from "./store.js";
-import { lastQuestion } from "./text.js";
+import { lastQuestion, shortName } from "./text.js";
 import { evenClock, reached } from "./time.js";
-import { Wire, followModel } from "./wire.js";
+import { Wire } from "./wire.js";
 import { race as words, states } from "./words.js";
 
+/** @import { Models } from "./models.js" */
 /** @import { RaceState } from "./race-state.js" */
 /** @import { Gradio, Message } from "./wire.js" */
 
 const PASSES_A_SECOND = 8; // of the replay at equal speed
 
 export class Race {
-  /** @param {HTMLElement} root @param {Gradio} gradio */
-  constructor(root, gradio) {
+  /** @param {HTMLElement} root @param {Gradio} gradio @param {Models} models */
+  constructor(root, gradio, models) {
     this.gradio = gradio;
+    this.models = models;
     this.store = createStore(reduceRace, FIRST_RACE);
     this.dispatch = this.store.dispatch;
     this.frame = 0;
     this.lanes = words.lanes.map((_, index) => new RaceLane(index));
-    this.compose = new Compose({ send: () => this.start(), stop: () => this.wire.stop() }, { race: true });
+    this.compose = new Compose({ send: () => this.start(), stop: () => this.wire.stop() }, { models, race: true });
     this.banner = el("p", { class: "banner", role: "status" });
     this.measured = el("option", { value: "", text: words.measured });
     this.equal = el("select", { "aria-label": words.clock, on: { change: () => this._choose(Boolean(this.equal.value)) } },
@@ -53,7 +55,7 @@ export class Race {
     const { prompt, values } = fromHash(location.hash);
     this.compose.take(values);
     if (prompt) this.compose.text.value = prompt;
-    followModel(this.gradio, (status) => this.compose.suit(status));
+    this.models.watch((status) => this.compose.suit(status));
     if (prompt) return;
     this.gradio.server.race_example(null).then((texts) => {
       this.dispatch({ type: "recording", records: texts.map((text) => Record.from(JSON.parse(text), "example")) });
@@ -64,12 +66,14 @@ export class Race {
     const prompt = this.compose.text.value;
     if (!prompt.trim()) return this.compose.text.focus();
     cancelAnimationFrame(this.frame);
-    this.dispatch({ type: "begin" });
-    this.wire.begin({ messages: [{ role: "user", content: prompt }], settings: this.compose.values() });
+    const settings = this.compose.values();
+    this.dispatch({ type: "begin", model: settings.model });
+    this.wire.begin({ messages: [{ role: "user", content: prompt }], settings });
   }
 
   /** @param {Message} message */
   receive(message) {
+    this.models.hear(message);
     if (message.kind === "waiting") this.dispatch({ type: "wait", place: message });
     if (message.kind === "start") this.dispatch({ type: "start", lane: message.lane, record: new Record(message.head, "live") });
     if (message.kind === "passes") this.dispatch({ type: "passes", lane: message.lane, passes: message.passes });
@@ -138,16 +142,17 @@ function sentence(state) {
 /** Where the answers part, and whether their seconds may be compared. @param {RaceState} state */
 function result(state) {
   const texts = state.lanes.slice(1).map(({ partsAt }, i) => words.result(words.lanes[i + 1][0], partsAt));
+  if (state.model) texts.unshift(words.by(shortName(state.model)));
   if (wasShared(state)) texts.push(words.others);
   return texts.join(" ");
 }
 
 /**
  * A race with a model behind it.
- * @param {HTMLElement & {race?: Race}} element @param {Gradio} gradio
+ * @param {HTMLElement & {race?: Race}} element @param {Gradio} gradio @param {Models} models
  */
-export function mountRace(element, gradio) {
-  const race = new Race(element, gradio);
+export function mountRace(element, gradio, models) {
+  const race = new Race(element, gradio, models);
   element.race = race;
   race.open();
   return race;

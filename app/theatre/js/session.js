@@ -7,22 +7,24 @@ import { fromHash, toHash } from "./links.js";
 import { recall, reloaded, remember } from "./memory.js";
 import { Record } from "./record.js";
 import { canRedo, isBusy } from "./state.js";
-import { Wire, followModel } from "./wire.js";
+import { Wire } from "./wire.js";
 import { forks as tree, stage as words } from "./words.js";
 
 /** @import { Compose } from "./compose.js" */
 /** @import { Fork } from "./forks.js" */
 /** @import { Settings } from "./links.js" */
 /** @import { Kept } from "./memory.js" */
+/** @import { Models } from "./models.js" */
 /** @import { Action, Request, State } from "./state.js" */
 /** @import { Store } from "./store.js" */
 /** @import { Gradio, Message } from "./wire.js" */
 
 export class Session {
-  /** @param {Store<State, Action>} store @param {Gradio} gradio @param {Compose} compose @param {() => void} onrun */
-  constructor(store, gradio, compose, onrun) {
+  /** @param {Store<State, Action>} store @param {Gradio} gradio @param {Models} models @param {Compose} compose @param {() => void} onrun */
+  constructor(store, gradio, models, compose, onrun) {
     this.store = store;
     this.gradio = gradio;
+    this.models = models;
     this.compose = compose;
     this.onrun = onrun;
     this.wire = new Wire(gradio, (message) => this.receive(message));
@@ -30,12 +32,12 @@ export class Session {
 
   /** What the page opens with: the conversation from before a reload, else what the link says and a recorded run. */
   open() {
-    const { store, compose, gradio } = this;
+    const { store, compose, gradio, models } = this;
     const { prompt, values } = fromHash(location.hash);
     const setTau = () => values.threshold !== undefined && store.dispatch({ type: "set tau", tau: values.threshold });
-    compose.take(values);
+    this._take(values);
     setTau();
-    followModel(gradio, (status) => {
+    models.watch((status) => {
       store.dispatch({ type: "model", status });
       compose.suit(status);
     });
@@ -56,7 +58,7 @@ export class Session {
       const { request, trace, requests, at } = remembered;
       const forks = fromSaved(trace, "live").map((fork, i) => ({ ...fork, request: requests[i] }));
       const live = forks[at].record, { text } = live.toJSON();
-      this.compose.take(request.settings);
+      this._take(request.settings);
       this.compose.system.value = request.system || "";
       this.store.dispatch({ type: "restore", request, turns: [...request.messages, { role: "assistant", content: text }], live, forks: forks.length > 1 ? forks : [] });
       return true;
@@ -145,6 +147,7 @@ export class Session {
   /** @param {Message} message */
   receive(message) {
     const { store } = this;
+    this.models.hear(message);
     if (message.kind === "waiting") store.dispatch({ type: "wait", detail: message });
     if (message.kind === "start") store.dispatch({ type: "start", record: new Record(message.head, "live") });
     if (message.kind === "passes") store.dispatch({ type: "passes", passes: message.passes });
@@ -163,13 +166,20 @@ export class Session {
     return this.compose.values(this.store.state.tau);
   }
 
+  /** @param {Settings} settings */
+  _take(settings) {
+    this.compose.take(settings);
+    this.models.choose(settings.model);
+  }
+
   /** What a request holds beside its messages. */
   _asked() {
     return { settings: this._settings(), system: this.compose.system.value };
   }
 
   /** @param {Request} request @param {Record|null} kept the run it is to be compared with @param {{name: string, place: number}|null} [leaving] what it will be in the tree */
-  _run(request, kept, leaving) {
+  _run({ settings: { model, ...settings }, ...rest }, kept, leaving) {
+    const request = { ...rest, settings: { ...settings, ...this.models.setting(model) } };
     this.onrun();
     this.store.dispatch({ type: "ask", request, kept, leaving });
     this.wire.begin(request);

@@ -3,6 +3,7 @@
 import { el } from "./dom.js";
 import { language, languageMenu, speak } from "./language.js";
 import { mountLearn } from "./learn.js";
+import { Models } from "./models.js";
 import { mountRace } from "./race.js";
 import { Record } from "./record.js";
 import { Stage } from "./stage.js";
@@ -42,7 +43,8 @@ function mountRuns(root, data) {
 function mountSite(root, data) {
   if (matchMedia("(prefers-color-scheme: dark)").matches) document.body.classList.add("dark");
   document.documentElement.lang = language();
-  const panes = [mountRuns, (/** @type {any} */ node) => mountRace(node, stub(data)), (/** @type {any} */ node) => mountLearn(node, stub(data))];
+  const gradio = stub(data);
+  const panes = [mountRuns, (/** @type {any} */ node) => mountRace(node, gradio, new Models(gradio.server)), (/** @type {any} */ node) => mountLearn(node, gradio)];
   const nodes = panes.map((_, i) => el("section", { role: "tabpanel", id: `pane-${i}`, "aria-labelledby": `tab-${i}`, hidden: true }));
   const mounted = new Set();
   const tabs = words.tabs.map((text, i) => el("button", { role: "tab", type: "button", id: `tab-${i}`, "aria-controls": `pane-${i}`, text, on: { click: () => open(i) } }));

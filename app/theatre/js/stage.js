@@ -12,6 +12,7 @@ import { Files } from "./files.js";
 import { ForkForm } from "./fork-form.js";
 import { ForkTree } from "./fork-tree.js";
 import { saved } from "./forks.js";
+import { ModelSign } from "./model-sign.js";
 import { OtherGuesses } from "./other-guesses.js";
 import { Passes } from "./passes.js";
 import { PromptTokens } from "./prompt-tokens.js";
@@ -24,14 +25,15 @@ import { Timeline } from "./timeline.js";
 import { WhatIf } from "./whatif.js";
 import { stage as words } from "./words.js";
 
+/** @import { Models } from "./models.js" */
 /** @import { Action, State } from "./state.js" */
 /** @import { Gradio } from "./wire.js" */
 
 const THEME = "M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1zm0 2v10A5 5 0 0 1 8 3z"; // a sign in a box of 16 by 16
 
 export class Stage {
-  /** @param {HTMLElement} root @param {Gradio|null} gradio null in an exported file: no model, no server */
-  constructor(root, gradio) {
+  /** @param {HTMLElement} root @param {Gradio|null} gradio null in an exported file: no model, no server @param {Models|null} [models] */
+  constructor(root, gradio, models = null) {
     this.store = createStore(reduce, FIRST);
     this.dispatch = this.store.dispatch;
     /** @param {number} pass */
@@ -64,7 +66,7 @@ export class Stage {
     /** @type {Session|null} */
     this.session = null;
     this.promptTokens = gradio && new PromptTokens(gradio.server);
-    if (gradio) this._connect(gradio);
+    if (gradio && models) this._connect(gradio, models);
     this.files = new Files(gradio, {
       record: () => this.state.record,
       saved: () => saved(this.state),
@@ -90,14 +92,14 @@ export class Stage {
     if (this.session) this.session.keep();
   }
 
-  /** @param {Gradio} gradio */
-  _connect(gradio) {
+  /** @param {Gradio} gradio @param {Models} models */
+  _connect(gradio, models) {
     const compose = new Compose({
       send: () => session.send(), stop: () => session.stop(), retry: () => session.retry(), clear: () => session.clear(), share: () => session.share(),
       algorithm: (name) => this.dispatch({ type: "algorithm", name }),
       filters: (filters) => this.dispatch({ type: "filters", filters }),
-    });
-    const session = new Session(this.store, gradio, compose, () => {
+    }, { models });
+    const session = new Session(this.store, gradio, models, compose, () => {
       this.whatIf.forget(); // τ moved just before was for the record that goes
       if (document.activeElement === compose.go) this.passes.node.focus({ preventScroll: true }); // Space shall not stop the run
     });
@@ -111,14 +113,14 @@ export class Stage {
 
   /** @param {boolean} connected whether there is a model */
   _build(connected) {
-    this.model = el("span", { class: "model" });
+    this.model = new ModelSign();
     this.big = button(words.big, words.bigHint, () => this.dispatch({ type: "big" }), { class: "quiet", "aria-pressed": "false", "aria-label": words.bigLabel });
     this.explain = el("p", { class: "explain" });
     this.spoken = el("div", { class: "unseen", "aria-live": "polite" });
     const theme = iconButton(THEME, words.theme, () => document.body.classList.toggle("dark"), { class: "quiet" });
     const header = el("header", { class: "top" },
       el("div", {}, el("h1", { text: words.title }), el("p", { text: words.about })),
-      el("div", { class: "tools" }, this.model, this.big, theme));
+      el("div", { class: "tools" }, this.model.node, this.big, theme));
     const left = el("section", { class: "left", "aria-label": words.chat }, this.conversation.node, this.forks.node, this.promptTokens && this.promptTokens.node, this.compose && this.compose.node);
     const lane = el("div", { class: "lane" });
     this.passes.mount(lane);
@@ -141,7 +143,7 @@ export class Stage {
     for (const part of [this.timeline, this.whatIf, this.tauPlot, this.otherGuesses, this.summary, this.conversation, this.comparison, this.card, this.forkForm, this.forks]) part.render(state);
     if (this.explain) setText(this.explain, record ? words.explanation(record) : "");
     if (this.spoken) setText(this.spoken, announced ? words.announcement(announced) : "");
-    this._renderModel(state);
+    if (this.model && state.model) this.model.render(state.model);
     if (this.promptTokens) this.promptTokens.render(state);
     if (!this.compose) return;
     if (state.filters) this.compose.setFilters(state.filters);
@@ -149,14 +151,6 @@ export class Stage {
     if (state.status === "done") this.compose.goOn();
     else if (!isBusy(state)) this.compose.coming = [];
     this.compose.examples.hidden = state.turns.length > 0;
-  }
-
-  /** @param {State} state */
-  _renderModel({ model }) {
-    if (!this.model || !model) return;
-    this.model.dataset.state = model.state;
-    setText(this.model, words.model[model.state](model));
-    this.model.title = model.message || model.model || "";
   }
 
   /** @param {KeyboardEvent} event */
@@ -175,10 +169,10 @@ export class Stage {
 
 /**
  * A stage with a model behind it.
- * @param {HTMLElement & {stage?: Stage}} element @param {Gradio} gradio
+ * @param {HTMLElement & {stage?: Stage}} element @param {Gradio} gradio @param {Models} models
  */
-export function mountStage(element, gradio) {
-  const stage = new Stage(element, gradio);
+export function mountStage(element, gradio, models) {
+  const stage = new Stage(element, gradio, models);
   element.stage = stage;
   if (stage.session) stage.session.open();
   return stage;

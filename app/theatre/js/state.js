@@ -12,7 +12,7 @@ import * as time from "./time.js";
 /** @import { Pass } from "./generated.js" */
 /** @import { Filters, Settings } from "./links.js" */
 /** @import { Time } from "./time.js" */
-/** @import { ModelStatus } from "./wire.js" */
+/** @import { Known } from "./models.js" */
 /** @import { Detail } from "./words.js" */
 /** @typedef {{role: "user"|"assistant", content: string}} Turn */
 /**
@@ -34,14 +34,14 @@ import * as time from "./time.js";
  * @typedef {Time & {
  *   turns: Turn[], record: Record|null, live: Record|null, kept: Record|null, coming: boolean, request: Request|null,
  *   status: Status, detail: Detail, notice: {text: string, wrong: boolean}|null,
- *   announced: {tokens: number, passes: number}|null, model: ModelStatus|null, algorithm: string, tau: number,
+ *   announced: {tokens: number, passes: number}|null, model: Known|null, algorithm: string, tau: number,
  *   verdict: Verdict|null, filters: Filters|null, moving: boolean, partsAt: number, lit: number|null, pinned: [number, number]|null, big: boolean,
  *   forks: Fork[], leaving: Leaving|null, loaded: Fork[], against: Record|null, places: Places,
  * }} State
  */
 
 /**
- * @typedef {{type: "model", status: ModelStatus}
+ * @typedef {{type: "model", status: Known}
  *   | {type: "show", record: Record, status: Status, at?: number, loaded?: Fork[]}
  *   | {type: "restore", request: Request, turns: Turn[], live: Record, forks?: Fork[]}
  *   | {type: "ask", request: Request, kept: Record|null, leaving?: {name: string, place: number}|null}
@@ -163,8 +163,9 @@ function grown(state, live, coming) {
 /** The badge and sentence of the live run, which is over. @param {State} state @returns {State} */
 function over(state) {
   if (!state.live || !state.live.tail) return state;
-  const reason = state.live.tail.finish_reason;
-  return withStatus(state, reason === "cancelled" ? "stopped" : "done", { reason, judged: state.live.judged });
+  const { live, request } = state, reason = state.live.tail.finish_reason;
+  const model = request && request.settings.model ? live.head.model : undefined; // said where there are several
+  return withStatus(state, reason === "cancelled" ? "stopped" : "done", { reason, judged: live.judged, model });
 }
 
 /** Where decoding again came to nothing, the answer from before stays the answer. @param {State} state @returns {State} */
@@ -198,7 +199,7 @@ function chosen(state, fork, other) {
 const STEPS = {
   model: (state, { status }) => {
     const next = { ...state, model: status };
-    return status.state === "failed" ? withStatus(next, "failed", { message: status.message }) : next;
+    return status.state === "failed" && !status.models ? withStatus(next, "failed", { message: status.message }) : next;
   },
   show: (state, { record, status, at, loaded = [] }) => {
     const next = { ...shown(state, record, at), loaded, against: null };

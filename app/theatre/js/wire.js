@@ -5,17 +5,22 @@ import { wire as words } from "./words.js";
 /** @import { Pass } from "./generated.js" */
 /** @import { Measured } from "./tradeoff.js" */
 /** @import { Head, Tail } from "./record.js" */
-/** @typedef {{state: "loading"|"ready"|"failed", model?: string, device?: string, block_size?: number, sampler?: boolean, message?: string}} ModelStatus */
+/**
+ * models: the names of all, where there are several. seconds: since loading began; of: that it took the last time; size: in
+ * memory, in words.
+ * @typedef {{state: "unloaded"|"loading"|"ready"|"failed", model?: string, device?: string, block_size?: number|null, sampler?: boolean, message?: string,
+ *   models?: string[], seconds?: number, of?: number|null, size?: string|null}} ModelStatus
+ */
 /** @typedef {[text: string, id: number, special: boolean]} PromptToken */
 /**
  * What the server can be asked for by name.
  * @typedef {{
- *   status: (nothing: null) => Promise<ModelStatus>,
+ *   status: (model: string|null) => Promise<ModelStatus>,
  *   stop: (run: string) => Promise<void>,
  *   events_after: (wanted: {run: string, after: number}) => Promise<string[]>,
  *   check_trace: (text: string) => Promise<{error?: string}>,
  *   player: (nothing: null) => Promise<string>,
- *   read_prompt: (prompt: {messages: object[], system?: string}) => Promise<{tokens?: PromptToken[], error?: string}>,
+ *   read_prompt: (prompt: {messages: object[], system?: string, model?: string}) => Promise<{tokens?: PromptToken[], error?: string}>,
  *   curves: (nothing: null) => Promise<Measured>,
  *   examples: (nothing: null) => Promise<string[]>,
  *   race_example: (nothing: null) => Promise<string[]>,
@@ -33,7 +38,6 @@ import { wire as words } from "./words.js";
  */
 
 const STOP_MILLISECONDS = 20000;
-const STATUS_MILLISECONDS = 1000;
 
 /** A run's id: a secret of this page. */
 function newId() {
@@ -121,14 +125,4 @@ export class Wire {
     }
     if (this.run && this.early.size) this._fetchMissed(); // another hole came meanwhile
   }
-}
-
-/**
- * How the model is doing: each second while it loads, once it is there or has failed for the last time.
- * @param {{server: Pick<Server, "status">}} gradio @param {(status: ModelStatus) => void} onstatus
- */
-export async function followModel(gradio, onstatus) {
-  const status = await gradio.server.status(null).catch(() => /** @type {ModelStatus} */ ({ state: "loading" }));
-  onstatus(status);
-  if (status.state === "loading") setTimeout(() => followModel(gradio, onstatus), STATUS_MILLISECONDS);
 }

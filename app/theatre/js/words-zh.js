@@ -23,10 +23,10 @@ export const states = {
   file: ({ model }) => ["已载入", `来自文件的 ${shortName(model)} 运行记录。`],
   replay: ({ model, created }) => ["已录制", `${shortName(model)} 的一次运行${created ? "，" + created.slice(0, 10) : ""}。`],
   waiting: ({ position, model }) =>
-    model === "loading" ? ["等待", "模型仍在加载，加载完成后立即开始解码。"] : position && position > 0 ? ["等待", `正在等待模型，您排在第 ${position} 位。`] : ["开始", "正在读取提示词…"],
+    model === "loading" ? ["等待", "模型仍在加载，加载完成后立即开始解码。"] : model === "unloaded" ? ["等待", "另一个模型让出空间后，立即加载此模型。"] : position && position > 0 ? ["等待", `正在等待模型，您排在第 ${position} 位。`] : ["开始", "正在读取提示词…"],
   running: () => ["解码中", "每次前向计算完成后立即显示。空格键只暂停显示，模型不会停下。"],
   stopped: () => ["已停止", "已解码的内容保留。"],
-  done: ({ reason, judged }) => ["完成", `回答${reason === "length" ? "达到了长度上限" : "已完成"}。可以逐次回看${judged ? "，或移动 τ" : ""}。`],
+  done: ({ reason, judged, model }) => ["完成", `${model ? `${shortName(model)} 的` : ""}回答${reason === "length" ? "达到了长度上限" : "已完成"}。可以逐次回看${judged ? "，或移动 τ" : ""}。`],
   failed: ({ message }) => ["未解码", String(message || "出了问题。")],
 };
 
@@ -40,7 +40,13 @@ export const stage = {
   bigHint: "大字，供教室后排观看",
   bigLabel: "Aa，大字，供教室后排观看",
   theme: "浅色或深色",
-  model: { loading: () => "模型加载中…", failed: () => "没有模型", ready: ({ model, device }) => `${shortName(model)} · ${device}` },
+  model: {
+    unloaded: ({ name }) => `${name}：未加载，提问时加载`,
+    loading: ({ name }) => (name ? `${name} 加载中` : "模型加载中…"),
+    failed: ({ name }) => (name ? `${name} 未能加载` : "没有模型"),
+    ready: ({ name, device }) => `${name} · ${device}`,
+  },
+  progress: ({ seconds: now, of, size }) => `，${now} 秒${of ? `，共约 ${of} 秒` : ""}${size ? `，${size}` : ""}`,
   numbers: { passes: "前向次数", tokens: "词元", rate: "每次前向词元数", time: "时间" },
   linkCopied: "链接已复制，其中包含提示词和设置。",
   linkShown: "链接已在地址栏中，其中包含提示词和设置。",
@@ -259,6 +265,7 @@ export const compose = {
   placeholder: "提一个问题",
   prompt: "您的提示词",
   examples: "示例提示词",
+  model: "模型",
   algorithm: "算法",
   send: "发送",
   race: "开始竞速",
@@ -266,6 +273,7 @@ export const compose = {
   stopLabel: "停止解码",
   blockSize: "D，每次猜测数",
   auto: "自动：按速度选定",
+  trained: (d) => `${d}，与模型训练时相同`,
   guesses: "每次的猜测",
   guessesNames: { coherent: "连贯：每个猜测知道前面的猜测", independent: "独立：与论文相同" },
   temperature: "温度",
@@ -328,6 +336,7 @@ export const race = {
   reading: "正在读取提示词…",
   decoding: (lane, of) => `正在解码第 ${lane + 1} / ${of} 个，逐一进行。`,
   stopped: "已停止。重新开始可看到全部三个。",
+  by: (model) => `由 ${model} 解码。`,
   result: (title, parts) => (parts < 0 ? `${title}：与自回归的文本相同。` : `${title}：从第 ${parts + 1} 个词元起与自回归不同（≠）。`),
   others: "有他人同时解码，用时无法比较：回放按前向次数进行。",
 };

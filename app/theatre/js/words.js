@@ -43,12 +43,14 @@ export const states = {
   waiting: ({ position, model }) =>
     model === "loading"
       ? ["Waiting", "The model is still loading; decoding starts as soon as it is there."]
-      : position && position > 0
-        ? ["Waiting", `Waiting for the model. Your place in line: ${position}.`]
-        : ["Starting", "Reading the prompt …"],
+      : model === "unloaded"
+        ? ["Waiting", "The model is loaded as soon as another one makes room."]
+        : position && position > 0
+          ? ["Waiting", `Waiting for the model. Your place in line: ${position}.`]
+          : ["Starting", "Reading the prompt …"],
   running: () => ["Decoding", "Each pass appears as the model makes it. Space pauses the display, not the model."],
   stopped: () => ["Stopped", "What was decoded so far is kept."],
-  done: ({ reason, judged }) => ["Done", `The answer ${reason === "length" ? "reached its length limit" : "is complete"}. Step back through it${judged ? ", or move τ" : ""}.`],
+  done: ({ reason, judged, model }) => ["Done", `The answer ${model ? `of ${shortName(model)} ` : ""}${reason === "length" ? "reached its length limit" : "is complete"}. Step back through it${judged ? ", or move τ" : ""}.`],
   failed: ({ message }) => ["Not decoded", String(message || "Something went wrong.")],
 };
 
@@ -61,8 +63,15 @@ export const stage = {
   bigHint: "Big letters, for the back of the room",
   bigLabel: "Aa, big letters for the back of the room",
   theme: "Light or dark",
-  /** @type {{[state: string]: (detail: {model?: string, device?: string}) => string}} */
-  model: { loading: () => "The model is loading …", failed: () => "No model", ready: ({ model, device }) => `${shortName(model)} · ${device}` },
+  /** @type {{[state: string]: (status: import("./models.js").Known) => string}} */
+  model: {
+    unloaded: ({ name }) => `${name}: not loaded, a question loads it`,
+    loading: ({ name }) => (name ? `${name} is loading` : "The model is loading …"),
+    failed: ({ name }) => (name ? `${name} could not be loaded` : "No model"),
+    ready: ({ name, device }) => `${name} · ${device}`,
+  },
+  /** How far loading is. @param {import("./models.js").Known} status */
+  progress: ({ seconds: now, of, size }) => `, ${now} s${of ? ` of about ${of} s` : ""}${size ? `, ${size}` : ""}`,
   numbers: { passes: "passes", tokens: "tokens", rate: "tokens per pass", time: "time" },
   linkCopied: "The link is copied; it carries the prompt and the settings.",
   linkShown: "The link is in the address bar; it carries the prompt and the settings.",
@@ -324,6 +333,7 @@ export const compose = {
   placeholder: "Ask something",
   prompt: "Your prompt",
   examples: "Example prompts",
+  model: "Model",
   algorithm: "Algorithm",
   send: "Send",
   race: "Start the race",
@@ -331,6 +341,8 @@ export const compose = {
   stopLabel: "Stop decoding",
   blockSize: "D, guesses per pass",
   auto: "auto: chosen for speed",
+  /** @param {string} d */
+  trained: (d) => `${d}, as the model was trained`,
   guesses: "Guesses of a pass",
   /** @type {{[guesses: string]: string}} */
   guessesNames: { coherent: "Coherent: each knows those before it", independent: "Independent: as in the paper" },
@@ -412,6 +424,8 @@ export const race = {
   /** @param {number} lane from 0 @param {number} of */
   decoding: (lane, of) => `Decoding ${lane + 1} of ${of}, one after the other.`,
   stopped: "Stopped. Start again to see all three.",
+  /** @param {string} model */
+  by: (model) => `Decoded by ${model}.`,
   /** @param {string} title @param {number} parts where it parts from the first lane, or −1 */
   result: (title, parts) => (parts < 0 ? `${title}: the same text as autoregressive.` : `${title}: differs from autoregressive from token ${parts + 1} on (≠).`),
   others: "Others were decoding too, so times cannot be compared: the replay counts passes.",
