@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 WIDTHS = (1, 2, 3, 4, 5, 6, 8, 12, 16, 24, 32, 48, 64)  # few, since a GPU captures a graph for each size
-PROBE = 24  # passes without a guess until one is tried, to see whether it would pay now
+# Passes without a guess until one is tried, to see whether it would pay now: at first, and after many in vain.
+FIRST_PROBE, PROBE = 3, 24
 KNOTS = (1, 2, 4, 8, 16, 32, 64, 128)  # rows of the passes whose time is measured; in between it is interpolated
 NEGLIGIBLE = 0.01  # tokens; a branch that promises less is not looked at
 MOST_CHANGE = 1.5  # by so much, and no more, may one pass be slower or faster than expected
@@ -104,7 +105,8 @@ class Experience:
 
     kept:   of the guesses that were looked at, their own probabilities (as tried) and how many held.
     likely: of all guesses that were made, by how likely the ones before them hold, and they themselves.
-    tokens, seconds: of a pass, the latter as expected by its rows. unguessed: passes since the last guess.
+    tokens, seconds: of a pass, the latter as expected by its rows. unguessed: passes since the last guess; patience: how
+    many of them until one is tried.
     """
 
     kept: Tally = field(default_factory=Tally)
@@ -112,6 +114,7 @@ class Experience:
     tokens: float = 1.0
     seconds: float = 0.0
     unguessed: int = 0
+    patience: int = FIRST_PROBE
 
     def saw(self, probabilities: Sequence[float], held: int) -> None:
         """Guesses of these probabilities were looked at in order; `held` of them held, the next, if any, did not."""
@@ -130,6 +133,8 @@ class Experience:
         self.tokens += GUESS_PACE * (accepted - self.tokens)
         self.seconds += (GUESS_PACE if self.seconds else 1.0) * (seconds - self.seconds)
         self.unguessed = 0 if guessed else self.unguessed + 1
+        if guessed:
+            self.patience = FIRST_PROBE if accepted > 1 else min(2 * self.patience, PROBE)
 
     def usual(self, count: int) -> list[float]:
         """For `count` places, the chance that a guess not yet made holds once those before it do."""
@@ -181,8 +186,8 @@ def rate_of(runs: Sequence[Experience], costs: Costs) -> float:
 
 def choose_width(run: Experience, missing: int, most: int, company: Company) -> int:
     """Rules with a threshold: how many tokens to guess, where `missing` known tokens have to be read first."""
-    if run.unguessed >= PROBE and most > 1:
-        return min(most, 4)
+    if run.unguessed >= run.patience and most > 1:
+        return most
     before = company.rows + missing
     chances = run.usual(most - 1)
     best, found, tokens, reached = -float("inf"), 1, 1.0, 1
@@ -207,7 +212,7 @@ def choose_shape(run: Experience, probabilities: Sequence[float], missing: int, 
     chances = run.chances(probabilities)[: most - 1]
     reached = [product(chances[:n]) for n in range(len(chances) + 1)]  # that the draft's first n tokens hold
     worths = [(w, worth(run, w, company)) for w in WIDTHS if 1 < w <= most]
-    probe = run.unguessed >= PROBE
+    probe = run.unguessed >= run.patience
     best, found = -float("inf"), Shape(1, (), 0)
     for k in range(len(reached)):
         tokens = sum(reached[: k + 1])

@@ -90,6 +90,19 @@ def test_guesses_that_never_hold_are_given_up_and_tried_again() -> None:
     assert 1 <= sum(w > 1 for w in late) <= 100 // PROBE + 1
 
 
+def test_guesses_that_hold_are_found_where_rows_are_dear() -> None:
+    """There a run begins without guesses, tries one after a few passes, and goes on with what it learns."""
+    run, costs = Experience(), Costs([1.0, 2.0, 2.5, 4.0, 6.0, 9.0, 16.0])
+    widths = []
+    for _ in range(20):
+        widths.append(choose_width(run, 1, D, Company(costs, 0, rate_of([run], costs))))
+        run.made([1.0] * (widths[-1] - 1))
+        run.passed(widths[-1], costs.at(1 + widths[-1]), widths[-1] > 1)
+    assert widths[:3] == [1, 1, 1]
+    assert min(widths[4:]) > 1
+    assert widths[-1] == D
+
+
 def test_what_a_run_sees_corrects_what_guesses_promise() -> None:
     boastful, modest = Experience(), Experience()
     for _ in range(30):
