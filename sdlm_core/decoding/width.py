@@ -105,8 +105,8 @@ class Experience:
 
     kept:   of the guesses that were looked at, their own probabilities (as tried) and how many held.
     likely: of all guesses that were made, by how likely the ones before them hold, and they themselves.
-    tokens, seconds: of a pass, the latter as expected by its rows. unguessed: passes since the last guess; patience: how
-    many of them until one is tried.
+    tokens, seconds: of a pass, the latter as expected by its rows. unguessed: passes since the last guess, and
+    patience: how many of them until one is tried.
     """
 
     kept: Tally = field(default_factory=Tally)
