@@ -78,7 +78,7 @@ class LoadedModel:
 
     def load(self) -> None:
         """Load on this thread. What goes wrong becomes `error`."""
-        self.error, began = None, time.monotonic()
+        self.error, began, failed = None, time.monotonic(), None
         self.began = began
         try:
             self.lm = self._load()
@@ -86,12 +86,13 @@ class LoadedModel:
             self.took = time.monotonic() - began
             log.info("The model %s is ready.", self.name)
         except SDLMError as error:
-            self.error = str(error)
+            failed = str(error)
             log.error("%s", error)
         except Exception as error:
-            self.error = f"The model could not be loaded: {type(error).__name__}. The server's log says more."
+            failed = f"The model could not be loaded: {type(error).__name__}. The server's log says more."
             log.exception("The model could not be loaded")
         self.began = None
+        self.error = failed  # last: whoever sees it finds the model failed, not loading
         self.on_loaded()
 
     def unload(self) -> None:
