@@ -189,6 +189,7 @@ async def sweep_values(
         async with contextlib.aclosing(swept) as updates:
             async for update in updates:
                 if _newest.get(session) is not me:
+                    yield gr.skip(), gr.skip(), gr.skip()  # without a value Gradio would empty the components
                     break
                 new = [{**r, "sweep": number} for r in update.results]
                 dropped += max(0, len(known) + len(new) - limits.KEEP_RESULTS)

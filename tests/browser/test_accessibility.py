@@ -93,7 +93,7 @@ ROWS = """() => [...document.querySelectorAll("#stage .row:not([hidden])")].map(
 }))"""
 # What a chip shows by its colours, edges, lines and marks, and how a screen reader is told of it.
 SHOWN = {
-    "forced": "kept as the first though not above τ",
+    "forced": "kept as the first guess, though not above τ",
     "less": "kept in the run",
     "more": "discarded in the run",
     "wrong": "the answer has another token here",
