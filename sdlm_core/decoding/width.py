@@ -187,7 +187,7 @@ def rate_of(runs: Sequence[Experience], costs: Costs) -> float:
 def choose_width(run: Experience, missing: int, most: int, company: Company) -> int:
     """Rules with a threshold: how many tokens to guess, where `missing` known tokens have to be read first."""
     if run.unguessed >= run.patience and most > 1:
-        return most
+        return max(w for w in WIDTHS if w <= most)
     before = company.rows + missing
     chances = run.usual(most - 1)
     best, found, tokens, reached = -float("inf"), 1, 1.0, 1
