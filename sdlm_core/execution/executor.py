@@ -17,7 +17,7 @@ from torch import Tensor
 from sdlm_core.execution.attention import OwnAttention, SharedAttention, places_end
 from sdlm_core.execution.cache import CachePool, KVCache
 from sdlm_core.execution.fixed_shapes import FixedShapes
-from sdlm_core.execution.linear import pack_drafter, pack_weights
+from sdlm_core.execution.linear import prepare_drafter, prepare_weights
 from sdlm_core.execution.plan import Plan
 from sdlm_core.execution.shapes import MOST_FIXED_ROWS, SHARED_ROWS, most_fixed_rows
 from sdlm_core.execution.switches import choose_switches
@@ -30,7 +30,7 @@ from sdlm_core.models.transformer import Transformer
 class Executor:
     """Computes the forward passes of one model.
 
-    switches: what is turned on for this model. Making an executor packs the model's weights in place.
+    switches: what is turned on for this model. Making an executor lays out the model's weights in place.
     drafter: the model's sampler, laid out; None without one.
     """
 
@@ -39,10 +39,10 @@ class Executor:
         self.switches = choose_switches(transformer)
         self.drafter = _new_drafter(transformer, sampler) if sampler else None
         self._fixed: WeakKeyDictionary[CachePool, FixedShapes] = WeakKeyDictionary()
-        if self.switches.packed_weights:
-            pack_weights(transformer)
+        if self.switches.cpu_products:
+            prepare_weights(transformer)
             if self.drafter:
-                pack_drafter(self.drafter)
+                prepare_drafter(self.drafter)
         if self.switches.keep_freed:
             keep_freed_memory()
         if not self.switches.cudnn_attention:

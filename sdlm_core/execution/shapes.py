@@ -25,7 +25,8 @@ BLOCK_PLACES = 16  # a pass of any shape writes each block to the cache from a m
 LENGTH_STEP = 64  # attention is computed over a multiple of so many rows of the cache
 
 
-FEWEST_ROWS = 4  # of a product that sums more numbers than it gives
+FEWEST_ROWS = 4  # of a packed product that sums more numbers than it gives
+COLUMN_ROWS = range(4, 64)  # rows of a float32 product that are taken as columns; fewer or more gain nothing by it
 
 
 def product_rows(rows: int) -> int:

@@ -9,8 +9,6 @@ import logging
 import os
 from dataclasses import dataclass
 
-import torch
-
 from sdlm_core.models.transformer import Transformer
 
 log = logging.getLogger(__name__)
@@ -20,13 +18,13 @@ log = logging.getLogger(__name__)
 class Switches:
     """How the passes of one model are executed.
 
-    packed_weights:  bfloat16 matrices on a CPU are laid out for the processor (`linear`).
+    cpu_products:    matrix products on a CPU are computed in the way that suits it and their dtype (`linear`).
     keep_freed:      on a CPU, the C library keeps freed memory for the next pass (`models.heap`).
     cudnn_attention: PyTorch may choose cuDNN's attention; off on CUDA, where it plans anew for each number of rows.
     cuda_graphs:     the passes of a pool that lasts run at fixed shapes and are replayed as graphs (`fixed_shapes`).
     """
 
-    packed_weights: bool
+    cpu_products: bool
     keep_freed: bool
     cudnn_attention: bool
     cuda_graphs: bool
@@ -37,7 +35,7 @@ def choose_switches(transformer: Transformer) -> Switches:
     embedding = transformer.embedding
     on_cpu = embedding.device.type == "cpu"
     return Switches(
-        packed_weights=on_cpu and embedding.dtype == torch.bfloat16,
+        cpu_products=on_cpu,
         keep_freed=on_cpu,
         cudnn_attention=embedding.device.type != "cuda",
         cuda_graphs=_can_capture(transformer),

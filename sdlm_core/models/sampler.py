@@ -74,7 +74,7 @@ class Drafter:
     """A sampler laid out for decoding, beside the matrices of the model it belongs to: `draft` is all there is to it.
 
     embedding and head (V, h) are the model's, the same tensor where they are tied; their dtype is the sampler's too.
-    Its products may be packed: execution.linear.pack_drafter.
+    Its products may be prepared for the processor: execution.linear.prepare_drafter.
     """
 
     def __init__(self, sampler: Sampler, embedding: Tensor, head: Tensor) -> None:

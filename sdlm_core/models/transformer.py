@@ -133,7 +133,7 @@ class Transformer:
         """One layer over the rows x (n, hidden)."""
         s, layer = self.shape, self.layers[index]
         h = rms_norm(x, layer.input_norm, s.norm_eps)
-        qkv = layer.qkv(h).view(-1, s.query_heads + 2 * s.kv_heads, s.head_dim)
+        qkv = layer.qkv(h).reshape(-1, s.query_heads + 2 * s.kv_heads, s.head_dim)
         qk, v = qkv.split([s.query_heads + s.kv_heads, s.kv_heads], dim=1)
         if layer.query_norm is not None and layer.key_norm is not None:
             q, k = qk.split([s.query_heads, s.kv_heads], dim=1)

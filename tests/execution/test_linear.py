@@ -1,4 +1,4 @@
-"""Products over packed weights, and the few sizes they come in."""
+"""Products as the CPU computes them soonest, and the few sizes they come in."""
 
 from __future__ import annotations
 
@@ -6,18 +6,26 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from sdlm_core.execution.linear import packed
+from sdlm_core.execution.linear import ColumnLinear, PackedLinear, for_processor
 from sdlm_core.execution.shapes import attention_rows, product_rows
 from sdlm_core.models.transformer import PlainLinear
 
 
-@pytest.mark.parametrize("rows", [1, 7, 16, 17, 100, 300])
-def test_a_product_of_any_number_of_rows_is_that_of_the_plain_weight(rows: int) -> None:
+@pytest.mark.parametrize("with_bias", [True, False])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("rows", [1, 3, 4, 7, 16, 17, 63, 64, 100, 300])
+def test_a_product_of_any_number_of_rows_is_that_of_the_plain_weight(
+    rows: int, dtype: torch.dtype, with_bias: bool
+) -> None:
     draw = torch.Generator().manual_seed(rows)
-    weight, bias, x = (torch.randn(*n, generator=draw).bfloat16() for n in ((48, 32), (48,), (rows, 32)))
-    found = packed(PlainLinear(weight, bias))(x)
+    weight, b, x = (torch.randn(*n, generator=draw).to(dtype) for n in ((48, 32), (48,), (rows, 32)))
+    bias = b if with_bias else None
+    product = for_processor(PlainLinear(weight, bias))
+    assert isinstance(product, PackedLinear if dtype == torch.bfloat16 else ColumnLinear)
+    found = product(x)
     assert found.shape == (rows, 48)
-    torch.testing.assert_close(found, F.linear(x, weight, bias), atol=0.05, rtol=0.02)
+    close = {"atol": 0.05, "rtol": 0.02} if dtype == torch.bfloat16 else {"atol": 1e-5, "rtol": 1e-5}
+    torch.testing.assert_close(found, F.linear(x, weight, bias), **close)
 
 
 def test_sizes_are_few_and_not_much_larger() -> None:
