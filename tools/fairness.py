@@ -1,9 +1,10 @@
 """What a crowd costs others: python -m tools.fairness [--model builtin]
 
 Starts the headless server in a process of its own. Two clients of one address ask alone (quiet), then while 64 clients
-of another address ask all the time (crowded). Prints one JSON object with both times to first token; exit status 1 if
-the crowded median is more than twice the quiet one. The addresses are told apart by X-Forwarded-For, which the server
-is told to believe. A busy machine gives other figures: run it alone.
+of another address ask all the time (crowded). The two think for a moment before each question, and the crowd's answers
+are of many lengths: of one length, all would end and begin in the same passes. Prints one JSON object with both times
+to first token; exit status 1 if the crowded median is more than twice the quiet one. The addresses are told apart by
+X-Forwarded-For, which the server is told to believe. A busy machine gives other figures: run it alone.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import asyncio
 import contextlib
 import json
 import os
+import random
 import socket
 import statistics
 import subprocess
@@ -27,6 +29,7 @@ CROWD, OTHERS = 64, 2
 BAR = 2.0  # crowded over quiet
 PROMPT = "Explain in a few sentences why leaves change color in autumn. " * 3
 READY_SECONDS = 600.0
+LONGEST_THOUGHT = 2.0  # seconds before a question of the two
 
 
 async def first_token(http: httpx.AsyncClient, url: str, model: str, address: str, tokens: int) -> float:
@@ -53,24 +56,29 @@ async def measure(url: str, model: str, rounds: int, tokens: int) -> dict[str, A
     limits = httpx.Limits(max_connections=None)
     async with httpx.AsyncClient(timeout=READY_SECONDS, limits=limits) as http:
 
-        async def others() -> list[float]:
-            seconds = []
-            for _ in range(rounds):
-                asked = [first_token(http, url, model, "10.0.0.2", tokens) for _ in range(OTHERS)]
-                seconds += await asyncio.gather(*asked)
+        async def other(seed: int, questions: int) -> list[float]:
+            draw, seconds = random.Random(seed), []
+            for _ in range(questions):
+                await asyncio.sleep(draw.uniform(0, LONGEST_THOUGHT))
+                seconds.append(await first_token(http, url, model, "10.0.0.2", tokens))
             return seconds
 
-        await others()  # what is only done once is done
+        async def others(questions: int = rounds) -> list[float]:
+            asked = await asyncio.gather(*(other(seed, questions) for seed in range(OTHERS)))
+            return [seconds for each in asked for seconds in each]
+
+        await others(2)  # what is only done once is done
         quiet = await others()
         answers = 0
 
-        async def visit() -> None:
+        async def visit(seed: int) -> None:
             nonlocal answers
+            draw = random.Random(seed)
             while True:
-                await first_token(http, url, model, "10.0.0.1", tokens)
+                await first_token(http, url, model, "10.0.0.1", draw.randint(tokens // 2, tokens * 3 // 2))
                 answers += 1
 
-        crowd = [asyncio.create_task(visit()) for _ in range(CROWD)]
+        crowd = [asyncio.create_task(visit(seed)) for seed in range(CROWD)]
         try:
             while answers < 4:  # until it is in full swing
                 await asyncio.sleep(0.05)
@@ -84,6 +92,7 @@ async def measure(url: str, model: str, rounds: int, tokens: int) -> dict[str, A
             await asyncio.gather(*crowd, return_exceptions=True)
     middle = statistics.median(quiet), statistics.median(crowded)
     return {
+        "worst_quiet_seconds": round(max(quiet), 4),
         "quiet_seconds": round(middle[0], 4),
         "crowded_seconds": round(middle[1], 4),
         "ratio": round(middle[1] / middle[0], 2),

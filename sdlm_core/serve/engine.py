@@ -29,7 +29,7 @@ from sdlm_core.execution.cache import cache_bytes
 from sdlm_core.execution.executor import executor_for
 from sdlm_core.models.language_model import LanguageModel, Prefix, Prompt
 from sdlm_core.models.memory import free_bytes, gigabytes, is_out_of_memory
-from sdlm_core.serve.inbox import Inbox
+from sdlm_core.serve.inbox import Inbox, Receiver
 from sdlm_core.trace import Pass, Trace
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class EngineFull(SDLMError):
     """Too many runs are waiting; try again later."""
 
 
-class Ticket:
+class Ticket(Receiver):
     """A run's place in the engine. Iterate over it for its passes, or `take` them; leaving the loop cancels the run.
 
     run:  the run; anyone may read it, only the engine moves it.
@@ -56,6 +56,7 @@ class Ticket:
         self._engine = engine
         self._inbox = Inbox(on_news)
         self._delivered = len(run.passes)  # those of a resumed run are known
+        self._started = False
         self._cancelled = False
         self._error: Exception | None = None
 
@@ -71,17 +72,6 @@ class Ticket:
     def trace(self) -> Trace:
         """The record of the run so far."""
         return self.run.trace()
-
-    def take(self) -> tuple[list[Pass], bool]:
-        """The passes since the last `take`, without waiting, and whether that was all. Raises what the run raised."""
-        return self._inbox.take()
-
-    def __iter__(self) -> Iterator[Pass]:
-        """The passes as they come. Raises what the run raised."""
-        try:
-            yield from self._inbox
-        finally:
-            self.cancel()
 
     @property
     def _done(self) -> bool:
@@ -136,6 +126,7 @@ class Engine:
         self._running: list[Ticket] = []
         self._calls: list[Call] = []
         self._closed = False
+        self._held_back = False  # whether runs stood still in the last pass
         self._change = threading.Condition()
         self._thread = threading.Thread(target=self._work, name="sdlm-engine", daemon=True)
         self._thread.start()
@@ -278,6 +269,7 @@ class Engine:
                 return joining
 
     def _pass(self, batch: Sequence[Ticket]) -> None:
+        batch = self._first_come(batch)
         try:
             if self._extra_rows:
                 # Growing buffers discard every graph: let them grow as a run joins, not in its answer.
@@ -287,6 +279,18 @@ class Engine:
             self._after_failure(batch, error)
         for ticket in batch:
             ticket._deliver()
+
+    def _first_come(self, batch: Sequence[Ticket]) -> Sequence[Ticket]:
+        """Who is in the next pass: all, but new runs read their prompts without the others.
+
+        Their time to first token is then the same however many are decoding. The others stand still for that pass,
+        though never for two in a row. What their rows cost is only put off; on a GPU prompts are read apart anyway.
+        """
+        new = [ticket for ticket in batch if not ticket._started]
+        self._held_back = not self._held_back and 0 < len(new) < len(batch)
+        for ticket in new:
+            ticket._started = True
+        return new if self._held_back else batch
 
     def _admitted(self) -> list[Ticket]:
         """Which of the waiting may join now. They join in order: a long run never waits for those that came later."""

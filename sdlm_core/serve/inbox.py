@@ -69,3 +69,24 @@ class Inbox:
         if isinstance(item, Exception):
             raise item
         return item
+
+
+class Receiver:
+    """A run whose passes arrive in `_inbox`. Iterate over it for them; leaving the loop cancels the run."""
+
+    _inbox: Inbox
+
+    def cancel(self) -> None:
+        """Stop the run within one pass. Safe to call at any time, from any thread."""
+        raise NotImplementedError
+
+    def take(self) -> tuple[list[Pass], bool]:
+        """The passes since the last `take`, without waiting, and whether that was all. Raises what the run raised."""
+        return self._inbox.take()
+
+    def __iter__(self) -> Iterator[Pass]:
+        """The passes as they come. Raises what the run raised."""
+        try:
+            yield from self._inbox
+        finally:
+            self.cancel()

@@ -26,7 +26,7 @@ from sdlm_core.config import DecodeConfig
 from sdlm_core.errors import SDLMError
 from sdlm_core.models.language_model import LanguageModel, Prefix, Prompt
 from sdlm_core.serve.engine import EngineFull
-from sdlm_core.serve.inbox import Inbox
+from sdlm_core.serve.inbox import Inbox, Receiver
 from sdlm_core.serve.replica import ModelInfo, Update
 from sdlm_core.trace import FinishReason, Pass, Trace
 
@@ -43,7 +43,7 @@ class _Lost(Exception):
     """The replica of a run or a call is gone."""
 
 
-class RemoteTicket:
+class RemoteTicket(Receiver):
     """A run's place at some replica. Iterate over it for its passes, or `take` them; leaving the loop gives it back.
 
     position: 0 while decoding or done; else the place in its replica's line, from 1, or 1 while it is being routed.
@@ -90,17 +90,6 @@ class RemoteTicket:
             text="".join([*(g.text for g in head.given), *(c.text for c in accepted if c.token_id not in ends)]),
             finish_reason=finish or "cancelled",
         )
-
-    def take(self) -> tuple[list[Pass], bool]:
-        """The passes since the last `take`, without waiting, and whether that was all. Raises what the run raised."""
-        return self._inbox.take()
-
-    def __iter__(self) -> Iterator[Pass]:
-        """The passes as they come. Raises what the run raised."""
-        try:
-            yield from self._inbox
-        finally:
-            self.cancel()
 
     def _unknown(self) -> Trace:
         """The trace's head before a replica has answered, with what is known here."""
