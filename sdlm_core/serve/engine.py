@@ -283,8 +283,8 @@ class Engine:
     def _first_come(self, batch: Sequence[Ticket]) -> Sequence[Ticket]:
         """Who is in the next pass: all, but new runs read their prompts without the others.
 
-        Their time to first token is then the same however many are decoding. The others stand still for that pass,
-        though never for two in a row. What their rows cost is only put off; on a GPU prompts are read apart anyway.
+        Those who decode then cost a new run what is left of the pass in progress, and no more, unless they have just
+        stood still: they never do so for two passes in a row. What their rows cost is only put off.
         """
         new = [ticket for ticket in batch if not ticket._started]
         self._held_back = not self._held_back and 0 < len(new) < len(batch)
