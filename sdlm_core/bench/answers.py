@@ -12,7 +12,8 @@ from sdlm_core.bench.models import Job, Models, random_ids, reference_generate
 from sdlm_core.bench.timing import Row, alternate
 from sdlm_core.config import DecodeConfig
 from sdlm_core.decoding.loop import decode
-from sdlm_core.serve.engine import Engine, Ticket
+from sdlm_core.serve.engine import Engine
+from sdlm_core.serve.ticket import Ticket
 
 ANSWER_TOKENS = 96  # longest answer that is timed
 CROWD_TOKENS = 64  # longest answer of one of many visitors

@@ -52,16 +52,19 @@ def decode(lm: LanguageModel, prompt: Prompt, config: DecodeConfig | None = None
 
 
 @torch.inference_mode()
-def advance(runs: Sequence[Run], prefill_rows: int = PREFILL_ROWS) -> list[Pass | None]:
+def advance(
+    runs: Sequence[Run], prefill_rows: int = PREFILL_ROWS, meanwhile: Callable[[], object] | None = None
+) -> list[Pass | None]:
     """Take every run (all of one model, none finished) one pass further: one forward pass over the rows of all.
 
-    Returns each run's pass, or None where the run read a chunk of a prompt longer than `prefill_rows`.
+    Returns each run's pass, or None where the run read a chunk of a prompt longer than `prefill_rows`. meanwhile: as of
+    `Executor.forward`.
     """
     began = time.perf_counter()
     # 1. Plan: the rows that each run needs next: new known tokens, then a block for each branch of its draft.
     plans = plan_together(runs, prefill_rows)
     # 2. Forward: the rows of all runs at once; hidden states (n, hidden) for each run.
-    hidden = runs[0].executor.forward([run.cache for run in runs], plans)
+    hidden = runs[0].executor.forward([run.cache for run in runs], plans, meanwhile)
     # 3. Candidates: each block's tokens and confidences, brought to the host in one transfer.
     ready = [(run, plan, h) for run, plan, h in zip(runs, plans, hidden, strict=True) if not plan.prefill]
     blocks = [Blocks(run.state, plan.blocks(h), run.noise, plan.branches, plan.verifying(h)) for run, plan, h in ready]

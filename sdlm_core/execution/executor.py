@@ -8,7 +8,7 @@ mean or what becomes of them.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from weakref import WeakKeyDictionary
 
 import torch
@@ -67,17 +67,20 @@ class Executor:
         """Cache rows beyond its own that each run must have room for, because the passes of others pad it."""
         return MOST_FIXED_ROWS if pool in self._fixed else 0
 
-    def forward(self, caches: Sequence[KVCache], plans: Sequence[Plan]) -> list[Tensor]:
+    def forward(
+        self, caches: Sequence[KVCache], plans: Sequence[Plan], meanwhile: Callable[[], object] | None = None
+    ) -> list[Tensor]:
         """Each run's hidden states (n, hidden) of its planned rows, from one forward pass over the rows of all.
 
-        Their keys and values lie beyond the caches' frontiers, for `KVCache.keep` to take.
+        Their keys and values lie beyond the caches' frontiers, for `KVCache.keep` to take. meanwhile: called once, when
+        nothing is left to prepare and the device computes, or is about to: whoever it wakes does not delay the pass.
         """
         sizes = [len(plan.rows) for plan in plans]
         for cache, plan in zip(caches, plans, strict=True):
             cache.reserve(places_end(plan, cache.length) - cache.length)
         fixed = self._fixed.get(caches[0].pool)
         if fixed is None or any(cache.pool is not caches[0].pool for cache in caches):
-            return self._any_shape(caches, plans)
+            return self._any_shape(caches, plans, meanwhile)
         # First the runs of few rows: their padding writes beyond every frontier, where a prompt's rows are to come.
         most = most_fixed_rows(sizes)
         short = [i for i, n in enumerate(sizes) if n <= most]
@@ -87,9 +90,13 @@ class Executor:
             if own:
                 for i, hidden in zip(own, compute([caches[i] for i in own], [plans[i] for i in own]), strict=True):
                     out[i] = hidden
+        if meanwhile is not None:
+            meanwhile()  # the graphs have been launched, and nobody has asked for what they compute
         return out
 
-    def _any_shape(self, caches: Sequence[KVCache], plans: Sequence[Plan]) -> list[Tensor]:
+    def _any_shape(
+        self, caches: Sequence[KVCache], plans: Sequence[Plan], meanwhile: Callable[[], object] | None = None
+    ) -> list[Tensor]:
         """The pass over just these rows, whatever their number."""
         sizes = [len(plan.rows) for plan in plans]
         starts = [sum(sizes[:i]) for i in range(len(sizes))]
@@ -120,6 +127,8 @@ class Executor:
 
         token_ids = torch.tensor([token_id for plan in plans for token_id in plan.token_ids], device=like.device)
         positions = torch.cat([plan.rows.position for plan in plans]).to(like.device)
+        if meanwhile is not None:
+            meanwhile()
         return list(self.transformer.forward(token_ids, positions, attend).split(sizes))
 
 

@@ -22,14 +22,14 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import torch
 
 from sdlm_core.config import DecodeConfig
-from sdlm_core.decoding.algorithms import PREFILL_ROWS, most_cache_rows
+from sdlm_core.decoding.algorithms import PREFILL_ROWS
 from sdlm_core.decoding.loop import Run, advance, run_batch
 from sdlm_core.errors import SDLMError
 from sdlm_core.execution.cache import cache_bytes
 from sdlm_core.execution.executor import executor_for
 from sdlm_core.models.language_model import LanguageModel, Prefix, Prompt
 from sdlm_core.models.memory import free_bytes, gigabytes, is_out_of_memory
-from sdlm_core.serve.inbox import Inbox, Receiver
+from sdlm_core.serve.ticket import Ticket
 from sdlm_core.trace import Pass, Trace
 
 log = logging.getLogger(__name__)
@@ -41,56 +41,6 @@ Call = tuple[Callable[[], None], Future[Any]]
 
 class EngineFull(SDLMError):
     """Too many runs are waiting; try again later."""
-
-
-class Ticket(Receiver):
-    """A run's place in the engine. Iterate over it for its passes, or `take` them; leaving the loop cancels the run.
-
-    run:  the run; anyone may read it, only the engine moves it.
-    rows: of the KV cache, as many as it may come to fill.
-    """
-
-    def __init__(self, engine: Engine, run: Run, on_news: Callable[[], None] | None = None) -> None:
-        self.run = run
-        self.rows = most_cache_rows(run.state)
-        self._engine = engine
-        self._inbox = Inbox(on_news)
-        self._delivered = len(run.passes)  # those of a resumed run are known
-        self._started = False
-        self._cancelled = False
-        self._error: Exception | None = None
-
-    @property
-    def position(self) -> int:
-        """0 while decoding or done; else the place in the queue, from 1."""
-        return self._engine._position(self)
-
-    def cancel(self) -> None:
-        """Stop the run within one pass. Safe to call at any time, from any thread."""
-        self._engine._cancel(self)
-
-    def trace(self) -> Trace:
-        """The record of the run so far."""
-        return self.run.trace()
-
-    @property
-    def _done(self) -> bool:
-        return self._cancelled or self._error is not None or self.run.finish_reason is not None
-
-    def _deliver(self) -> None:
-        """Pass on what the run has done since the last time."""
-        fresh = self.run.passes[self._delivered :]
-        self._delivered += len(fresh)
-        self._inbox.put(fresh)
-
-    def _end(self) -> None:
-        """Nothing follows; give the cache back."""
-        self._deliver()
-        self._inbox.end(self._error)
-        try:
-            self.run.leave()
-        except Exception:  # a device that no longer works; whoever waits has got its end
-            log.debug("A cache could not be given back", exc_info=True)
 
 
 class Engine:
@@ -125,6 +75,7 @@ class Engine:
         self._waiting: list[Ticket] = []
         self._running: list[Ticket] = []
         self._calls: list[Call] = []
+        self._news: list[Ticket] = []  # whose last pass is still to be delivered
         self._closed = False
         self._held_back = False  # whether runs stood still in the last pass
         self._change = threading.Condition()
@@ -263,6 +214,8 @@ class Engine:
                     for ticket in self._waiting:
                         ticket._inbox.notify()
                 calls, self._calls = self._calls, []
+            if calls:
+                self._deliver_news()  # a call may take long
             for call, _ in calls:
                 call()
             if members or joining:
@@ -274,10 +227,16 @@ class Engine:
             if self._extra_rows:
                 # Growing buffers discard every graph: let them grow as a run joins, not in its answer.
                 self._pool.reserve(max(ticket.rows for ticket in batch) + self._extra_rows)
-            advance([ticket.run for ticket in batch], self.prefill_rows)
+            advance([ticket.run for ticket in batch], self.prefill_rows, self._deliver_news)
         except Exception as error:
             self._after_failure(batch, error)
-        for ticket in batch:
+        self._news += batch
+
+    def _deliver_news(self) -> None:
+        """Hand out the passes since the last time. While the next pass computes, this thread does not need Python:
+        those who are woken then, to draw or send what they get, do not delay it."""
+        news, self._news = self._news, []
+        for ticket in news:
             ticket._deliver()
 
     def _first_come(self, batch: Sequence[Ticket]) -> Sequence[Ticket]:

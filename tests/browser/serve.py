@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,14 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import runpy
 
 import sdlm_core
-from sdlm_core.serve import engine
+from sdlm_core.serve import Ticket, engine
 from tests.app.synthetic import HOSTILE, make_trace
 
 PAUSE = float(os.environ.get("SDLM_TEST_PAUSE", "0.01"))
 # A test that makes "hold" finds "held" once a pass has begun; no pass ends until the test removes it.
 # "hold-later", with a number in it, becomes "hold" when so many runs have ended.
 HOLD, HELD, LATER = (Path(os.environ["SDLM_TEST_LOG"]).with_name(name) for name in ("hold", "held", "hold-later"))
-end = engine.Ticket._end
+end = Ticket._end
 
 
 class ScriptedRun(sdlm_core.Run):
@@ -46,8 +46,9 @@ def run(lm: Any, prompt: Any, *rest: Any) -> sdlm_core.Run:
     return kind(lm, prompt, *rest)
 
 
-def advance(batch: Sequence[Any], prefill_rows: int) -> None:
+def advance(batch: Sequence[Any], prefill_rows: int, meanwhile: Callable[[], object]) -> None:
     """A forward pass that takes its time; a slow visitor slows all."""
+    meanwhile()  # who is held sees the pass before
     if HOLD.exists():
         HOLD.rename(HELD)
     while HELD.exists():
@@ -76,7 +77,7 @@ def note(ticket: Any) -> None:
 
 engine.Run = run  # type: ignore[misc,assignment]
 engine.advance = advance  # type: ignore[assignment]
-engine.Ticket._end = note  # type: ignore[method-assign]
+Ticket._end = note  # type: ignore[method-assign]
 
 if __name__ == "__main__":
     runpy.run_path(str(Path(__file__).parents[2] / "app.py"), run_name="__main__")

@@ -96,11 +96,11 @@ def test_a_new_run_reads_its_prompt_without_the_others_who_never_stand_still_twi
     config = DecodeConfig(threshold=1.0, max_new_tokens=30)
     tickets = []
 
-    def counted(runs: list[Run], prefill_rows: int) -> Any:
+    def counted(runs: list[Run], *rest: Any) -> Any:
         together.append(list(runs))
         if len(together) in (4, 5, 8, 9):
             tickets.append(engine.submit(late.pop(0), config))
-        return sdlm_core.advance(runs, prefill_rows)
+        return sdlm_core.advance(runs, *rest)
 
     monkeypatch.setattr(engine_module, "advance", counted)
     tickets += [engine.submit([9, 8, 7 + i], config) for i in range(3)]
@@ -177,10 +177,10 @@ def test_two_thousand_passes_of_coming_and_going_leave_nothing_behind(
     passes = 0
     advance = engine_module.advance
 
-    def counted(runs: Any, rows: int) -> Any:
+    def counted(*arguments: Any) -> Any:
         nonlocal passes
         passes += 1
-        return advance(runs, rows)
+        return advance(*arguments)
 
     monkeypatch.setattr(engine_module, "advance", counted)
     draw = random.Random(5)

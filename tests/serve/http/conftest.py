@@ -64,7 +64,8 @@ class Serve:
         self._sites: dict[threading.Thread, Site] = {}  # by the thread of their engine
         monkeypatch.setattr(engine_module, "advance", self._advance)
 
-    def _advance(self, batch: Sequence[sdlm_core.Run], prefill_rows: int) -> Any:
+    def _advance(self, batch: Sequence[sdlm_core.Run], prefill_rows: int, meanwhile: Callable[[], object]) -> Any:
+        meanwhile()  # who is held sees the pass before
         site = self._sites[threading.current_thread()]
         if site.passes == site.hold_after:
             site.hold.clear()
@@ -73,7 +74,7 @@ class Serve:
         if any("break" in run.recorder.prompt_text for run in batch):
             raise ZeroDivisionError("a secret of the server")
         site.passes += 1
-        return sdlm_core.advance(batch, prefill_rows)
+        return sdlm_core.advance(batch, prefill_rows, meanwhile)
 
     def __call__(
         self,
