@@ -52,8 +52,9 @@ def test_redundant_settings_are_left_out() -> None:
         expand(["prob_conf"], [4], [1.5])
 
 
-@pytest.mark.parametrize("coherent", [False, True])
-@pytest.mark.parametrize(("model", "temperature"), [(SURE, 0.0), (SURE, 0.8), (STEADY, 0.0)])
+@pytest.mark.parametrize(
+    ("model", "temperature", "coherent"), [(SURE, 0.0, True), (SURE, 0.8, False), (STEADY, 0.0, True)]
+)
 def test_shared_passes_give_what_separate_runs_give(
     load: Callable[..., sdlm_core.LanguageModel], model: dict[str, Any], temperature: float, coherent: bool
 ) -> None:

@@ -45,13 +45,14 @@ def test_a_killed_run_goes_on_where_it_stopped(
     assert rest == whole[killed:]
 
 
+@pytest.mark.slow
 def test_several_turns_and_another_model_that_answers(load: Callable[..., sdlm_core.LanguageModel]) -> None:
     """Every answer is the answering model's greedy one to all that was said before."""
     lm = load(kind="llama", tied=True, block_size=None, initializer_range=0.2)
     answering = load(kind="qwen2", tied=True, initializer_range=1.0)
     answering.end_token_ids |= set(range(0, 400, 6))  # a random model hardly stops, and nobody follows a cut answer
-    records = list(self_distill(lm, ChatConfig(24, 3, 8, 12, several=1.0), [], answering))
-    assert len(records) == 24
+    records = list(self_distill(lm, ChatConfig(10, 3, 8, 12, several=1.0), [], answering))
+    assert len(records) == 10
     assert max(len(r["conversations"]) for r in records) > 2
     for record in records:
         said = record["conversations"]

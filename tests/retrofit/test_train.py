@@ -37,6 +37,7 @@ def state_of(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(folder / "checkpoint" / "state.safetensors")
 
 
+@pytest.mark.slow
 def test_learns_to_guess_every_token_of_a_block(base: Path, data: Path, tmp_path: Path) -> None:
     """Predictable text ends up decoded D tokens a pass at τ 0.9, from the checkpoint as the loader reads it."""
     run = config(base, data, tmp_path / "out", lora_rank=0, steps=250, learning_rate=3e-3, rows_per_step=512)

@@ -170,6 +170,7 @@ def test_joins_and_leaves_at_random_leak_nothing(engine: Engine, moves: list[tup
     wait_until(lambda: engine.load == (0, 0))
 
 
+@pytest.mark.slow
 def test_two_thousand_passes_of_coming_and_going_leave_nothing_behind(
     lm: sdlm_core.LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,7 +44,7 @@ def resumed(engine: Engine, whole: Trace, prompt: list[int], known: int) -> tupl
 
 
 def test_from_any_pass_the_tokens_are_the_same(engine: Engine) -> None:
-    for prompt, config in some_jobs(10, seed=7):
+    for prompt, config in some_jobs(6, seed=7):
         whole = sdlm_core.decode(engine.lm, prompt, config)
         for known in cut(whole):
             trace, _ = resumed(engine, whole, prompt, known)
@@ -59,7 +59,7 @@ def test_from_any_pass_the_tokens_are_the_same(engine: Engine) -> None:
 
 def test_after_given_tokens_too(engine: Engine) -> None:
     """What was given is neither accepted nor delivered, and counts in the answer's length once."""
-    for i, (prompt, config) in enumerate(some_jobs(8, seed=3)):
+    for i, (prompt, config) in enumerate(some_jobs(5, seed=3)):
         prefix = [70 + i, 71, 72][: 1 + i % 3]
         config = replace(config, max_new_tokens=config.max_new_tokens + len(prefix))
         whole = sdlm_core.decode(engine.lm, prompt, config, prefix)

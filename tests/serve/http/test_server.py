@@ -274,6 +274,7 @@ def fuzz(site: Any, cases: Any, method: str, examples: int) -> int:
     return sent
 
 
+@pytest.mark.slow
 def test_requests_made_up_from_the_schema(site: Any) -> None:
     """About 500, most of them wrong somewhere; afterwards an answer is what it was, and nothing is left running."""
     before = chat(site).json()["choices"][0]["message"]["content"]
