@@ -11,11 +11,10 @@ import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any, Literal, TypedDict
 
-import gradio as gr
-
 from app import limits
 from app.events import End, Event, Failed, Passes, Start
 from app.model import ServedModel
+from app.quick_gradio import gr
 from app.request import Request, parse_messages, parse_model, parse_settings
 from app.sessions import Sessions
 from app.visitors import client_of

@@ -12,12 +12,11 @@ import threading
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
-import gradio as gr
-
 from app import wire
 from app.curves import measured_curves
 from app.events import Failed
 from app.prompt import prompt_tokens
+from app.quick_gradio import gr
 from app.request import parse_model, parse_request, parse_run_id, parse_trace
 from app.sessions import Sessions
 from app.theatre import theatre

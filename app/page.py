@@ -6,13 +6,13 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-import gradio as gr
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from app import chat, endpoints, handlers, learn, limits, openai_api, race
 from app.body_limit import BodyLimit
 from app.lab import tab as lab
+from app.quick_gradio import gr
 from app.sessions import Sessions
 from app.theatre import theatre
 from app.visitors import SignMcpClient

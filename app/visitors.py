@@ -11,9 +11,9 @@ import hmac
 import os
 import secrets
 
-import gradio as gr
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.quick_gradio import gr
 from sdlm_core.serve.fairness import client_of_address
 
 MCP_PATH = "/gradio_api/mcp"

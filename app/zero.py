@@ -18,10 +18,10 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any, TypeVar
 
-import gradio as gr
 import spaces
 
 from app import limits
+from app.quick_gradio import gr
 from sdlm_core import DecodeConfig, LanguageModel, Pass, Run, SDLMError, Trace
 from sdlm_core.models.language_model import Prefix, Prompt
 from sdlm_core.serve import EngineFull

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import gradio as gr
-
 from app import limits
 from app.lab import data, pictures
 from app.lab.pictures import Setting
 from app.lab.text import code, with_first
 from app.plots import details, style
+from app.quick_gradio import gr
 from app.sessions import Sessions
 
 RULES = [("probability", "prob_conf"), ("entropy", "entropy_conf")]

@@ -13,14 +13,13 @@ import time
 from collections.abc import AsyncGenerator
 from typing import Any
 
-import gradio as gr
-
 from app import handlers, limits
 from app.lab import downloads, layout, pictures
 from app.lab.layout import Controls, DetailPlots, SweepForm
 from app.lab.pictures import Details, Setting
 from app.lab.results import Result
 from app.lab.sweep import sweep
+from app.quick_gradio import gr
 from app.sessions import Sessions
 from app.visitors import client_of
 from sdlm_core import SDLMError

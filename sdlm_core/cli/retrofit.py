@@ -6,10 +6,7 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-from sdlm_core.retrofit.attention import IMPLEMENTATIONS
-from sdlm_core.retrofit.config import RetrofitConfig
-from sdlm_core.retrofit.sampler import add_sampler
-from sdlm_core.retrofit.train import retrofit
+from sdlm_core.retrofit.config import ATTENTION, RetrofitConfig
 
 DESCRIPTION = """\
 Turn an autoregressive Llama, Qwen2 or Qwen3 model into one that guesses a block of tokens per forward pass.
@@ -57,7 +54,7 @@ HELP = {
     "start_adapter": "folder of an earlier run's adapter to train further, with fresh moments and learning rate",
     "base_name": "the base model's name to write into the adapter's config",
 }
-CHOICES = {"schedule": ("cosine", "constant"), "attention": ("auto", *IMPLEMENTATIONS)}
+CHOICES = {"schedule": ("cosine", "constant"), "attention": ("auto", *ATTENTION)}
 TYPES = {"int": int, "float": float, "str": str, "int | None": int, "float | None": float, "str | None": str}
 
 
@@ -84,6 +81,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train; 0 when done. SDLMError carries what a person should read."""
+    from sdlm_core.retrofit.sampler import add_sampler
+    from sdlm_core.retrofit.train import retrofit
+
     names = [field.name for field in dataclasses.fields(RetrofitConfig)]
     config = RetrofitConfig(**{name: getattr(args, name) for name in names})
     folder = Path(config.output) if args.sampler_only else retrofit(config)

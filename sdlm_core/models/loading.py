@@ -15,7 +15,6 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from torch import nn
-from transformers.utils import logging as transformers_logging
 
 from sdlm_core.errors import SDLMError
 from sdlm_core.models.adapter import merge_adapter
@@ -78,6 +77,10 @@ def load_transformers(
     name: str, device: str = "auto", dtype: str = "auto", quantization: str | None = None
 ) -> tuple[Any, Any, Source]:
     """transformers' model with an adapter merged in, tokenizer, and where they came from; arguments as `load_model`."""
+    from transformers.utils import (
+        logging as transformers_logging,  # here: it takes a second, which a page need not wait
+    )
+
     target, precision = pick_device(device), pick_dtype(dtype, device)
     transformers_logging.set_verbosity_error()
     source = find_source(name, weights=False)  # its sizes first; the weights only once it is known that they fit

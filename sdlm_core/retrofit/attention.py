@@ -20,8 +20,7 @@ from sdlm_core.errors import SDLMError
 from sdlm_core.masks import Rows
 from sdlm_core.models.transformer import Attend
 from sdlm_core.retrofit.collate import Batch, Segment
-
-IMPLEMENTATIONS = ("eager", "sdpa", "flex_attention", "split")
+from sdlm_core.retrofit.config import ATTENTION
 
 
 def attention(batch: Batch, block_size: int, causal_attn: bool, implementation: str, dtype: torch.dtype) -> Attend:
@@ -32,7 +31,7 @@ def attention(batch: Batch, block_size: int, causal_attn: bool, implementation: 
         return _split(batch, block_size, causal_attn, dtype)
     if implementation in ("eager", "sdpa"):
         return _per_sequence(batch, causal_attn, _eager if implementation == "eager" else _sdpa)
-    raise SDLMError(f"attention must be one of {', '.join(IMPLEMENTATIONS)}, not {implementation!r}.")
+    raise SDLMError(f"attention must be one of {', '.join(ATTENTION)}, not {implementation!r}.")
 
 
 def default_implementation(device: torch.device) -> str:

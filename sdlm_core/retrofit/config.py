@@ -9,6 +9,7 @@ from sdlm_core.config import MAX_BLOCK_SIZE
 from sdlm_core.errors import SDLMError
 
 DTYPES = ("auto", "bfloat16", "float32")
+ATTENTION = ("eager", "sdpa", "flex_attention", "split")  # how it is computed; see `attention`
 AT_LEAST_ONE = (
     "block_size",
     "lora_alpha",

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from app.theatre import theatre
 from sdlm_core import Trace
-from tests.browser import tiny
-from tools.screenshots import browser_options, running_app
+from tests.browser import apps, tiny
+from tools.page import browser_options
 
 PATIENCE = 180_000  # ms: a busy machine is slow, and only a broken page is slower
 STATUS = "document.querySelector('#stage .sdlm').dataset.status"
+DESKTOP: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}, "reduced_motion": "reduce"}
 
 
 @pytest.fixture(scope="session")
@@ -27,11 +30,18 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def address(tmp_path_factory: pytest.TempPathFactory, log: Path) -> Iterator[str]:
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a small checkpoint."""
+    folder = tmp_path_factory.mktemp("tiny")
+    apps.in_fork(tiny.make_checkpoint, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def address(tiny_model: Path, log: Path) -> Iterator[str]:
     """The page's address."""
-    folder = tiny.make_checkpoint(tmp_path_factory.mktemp("tiny"))
-    environment = {"SDLM_TEST_LOG": str(log), "SDLM_TEST_PAUSE": "0.01", "OMP_NUM_THREADS": "1"}
-    with running_app(str(folder), "tests/browser/serve.py", **environment) as url:
+    environment = {"SDLM_TEST_LOG": str(log), "SDLM_TEST_PAUSE": "0.01"}
+    with apps.forked_app(str(tiny_model), "tests/browser/serve.py", **environment) as url:
         yield url
 
 
@@ -49,9 +59,9 @@ def browser() -> Iterator[Any]:
 class Visitor:
     """Someone at the page, who notices when something is wrong with it."""
 
-    def __init__(self, browser: Any, **options: Any) -> None:
-        options = {"viewport": {"width": 1440, "height": 900}, "reduced_motion": "reduce"} | options
-        self.context = browser.new_context(accept_downloads=True, **options)
+    def __init__(self, context: Any) -> None:
+        """context: playwright's."""
+        self.context = context
         self.page = self.context.new_page()
         self.page.set_default_timeout(PATIENCE)
         self.wrong: list[str] = []
@@ -135,20 +145,58 @@ def patient(visitor: Visitor, is_so: Callable[[], Any]) -> None:
         visitor.settle()
 
 
-@pytest.fixture
-def visitor(browser: Any) -> Iterator[Visitor]:
-    """One visitor; the test fails if their page met an error or a dialog."""
-    someone = Visitor(browser)
+@contextlib.contextmanager
+def visiting(browser: Any, **options: Any) -> Iterator[Visitor]:
+    """A visitor with a context of their own; fails if their page met an error or a dialog. options: of the context."""
+    someone = Visitor(browser.new_context(**DESKTOP | options))
     yield someone
     someone.context.close()
     assert someone.wrong == []
 
 
-@pytest.fixture
-def visitors(browser: Any) -> Iterator[tuple[Visitor, Visitor]]:
-    """Two visitors with nothing in common but the server."""
-    pair = Visitor(browser), Visitor(browser)
-    yield pair
-    for someone in pair:
-        someone.context.close()
+class Profile:
+    """One of the browser's contexts, for one visitor after the other: only what it has cached is theirs together."""
+
+    def __init__(self, browser: Any) -> None:
+        self.context = browser.new_context(**DESKTOP)
+        self._origins: set[str] = set()
+
+    @contextlib.contextmanager
+    def visiting(self) -> Iterator[Visitor]:
+        """The next visitor; fails if their page met an error or a dialog."""
+        someone = Visitor(self.context)
+        self._forget(someone.page)
+        yield someone
+        parts = [urlsplit(url) for url in someone.requests]
+        self._origins |= {f"{part.scheme}://{part.netloc}" for part in parts if part.scheme in ("http", "file")}
+        for page in self.context.pages:
+            page.close()
         assert someone.wrong == []
+
+    def _forget(self, page: Any) -> None:
+        """Forget what the pages that were visited have stored, and what they were allowed."""
+        session = self.context.new_cdp_session(page)
+        for origin in self._origins:
+            session.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
+        session.detach()
+        self.context.clear_permissions()
+
+
+@pytest.fixture(scope="module")
+def profiles(browser: Any) -> tuple[Profile, Profile]:
+    """For the visitors of a file, so that they load the page's files once."""
+    return Profile(browser), Profile(browser)
+
+
+@pytest.fixture
+def visitor(profiles: tuple[Profile, Profile]) -> Iterator[Visitor]:
+    """One visitor; the test fails if their page met an error or a dialog."""
+    with profiles[0].visiting() as someone:
+        yield someone
+
+
+@pytest.fixture
+def visitors(profiles: tuple[Profile, Profile]) -> Iterator[tuple[Visitor, Visitor]]:
+    """Two visitors with nothing in common but the server."""
+    with profiles[0].visiting() as one, profiles[1].visiting() as other:
+        yield one, other

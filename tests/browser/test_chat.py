@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.theatre import theatre
-from tests.browser.conftest import patient
+from tests.browser.conftest import patient, visiting
 
 if TYPE_CHECKING:
     from tests.browser.conftest import Visitor
@@ -271,23 +271,20 @@ def test_a_link_carries_prompt_and_settings_and_starts_nothing(visitor: Visitor,
 
 
 def test_a_phone_shows_every_tab_whole(browser: Any, address: str) -> None:
-    from tests.browser.conftest import Visitor
-
-    visitor = Visitor(browser, viewport={"width": 390, "height": 844}).open(address)
     wide = """() => Math.max(...["html", "body", ".gradio-container", ".gradio-container > .main", "[role=tabpanel]"]
         .flatMap((name) => [...document.querySelectorAll(name)]).map((n) => n.scrollWidth))"""
     edges = "(name) => (({ left, right }) => [left, right])(document.querySelector(name).getBoundingClientRect())"
-    for tab, part in (("Watch", "#stage .columns"), ("Race", "#race .racers"), ("Trade-off lab", None)):
-        visitor.page.click(f"button[role=tab]:has-text('{tab}')")
-        if part:
-            visitor.page.wait_for_selector(part)
-            left, right = visitor.page.evaluate(edges, part)
-            assert left <= 12, tab
-            assert right >= 378, tab
-        visitor.settle()
-        assert visitor.page.evaluate(wide) <= 390, tab
-    visitor.context.close()
-    assert visitor.wrong == []
+    with visiting(browser, viewport={"width": 390, "height": 844}) as visitor:
+        visitor.open(address)
+        for tab, part in (("Watch", "#stage .columns"), ("Race", "#race .racers"), ("Trade-off lab", None)):
+            visitor.page.click(f"button[role=tab]:has-text('{tab}')")
+            if part:
+                visitor.page.wait_for_selector(part)
+                left, right = visitor.page.evaluate(edges, part)
+                assert left <= 12, tab
+                assert right >= 378, tab
+            visitor.settle()
+            assert visitor.page.evaluate(wide) <= 390, tab
 
 
 def test_bytes_on_the_wire(visitor: Visitor, address: str) -> None:

@@ -9,15 +9,13 @@ from typing import Any
 
 import pytest
 
-from sdlm_core.evaluate.tasks import load_set
-from tests.browser import tiny
+from tests.browser.apps import forked_app
 from tests.browser.conftest import Visitor, patient
-from tools.screenshots import running_app
 
 FIGURE = "const gd = document.querySelector('#lab-plot .js-plotly-plot');"
 MARKER = f"() => {{ {FIGURE} const m = gd.data[gd.layout.meta.marker]; return [m.x[0], m.y[0]]; }}"
 OWN = f"() => {{ {FIGURE} const own = gd.data.find((t) => t.name === 'your runs'); return own ? own.x.length : 0; }}"
-
+TOKENS = 24  # of an answer to a problem
 STATUS = "document.querySelector('#lab-status').innerText"
 
 
@@ -27,11 +25,10 @@ def lab_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def lab_address(tmp_path_factory: pytest.TempPathFactory, lab_log: Path) -> Iterator[str]:
+def lab_address(tiny_model: Path, lab_log: Path) -> Iterator[str]:
     """The page over a made-up sweep."""
-    folder = tiny.make_checkpoint(tmp_path_factory.mktemp("lab"))
-    environment = {"SDLM_TEST_LOG": str(lab_log), "SDLM_TEST_PAUSE": "0", "OMP_NUM_THREADS": "1"}
-    with running_app(str(folder), "tests/browser/serve_lab.py", **environment) as url:
+    environment = {"SDLM_TEST_LOG": str(lab_log), "SDLM_TEST_PAUSE": "0", "SDLM_TEST_TOKENS": str(TOKENS)}
+    with forked_app(str(tiny_model), "tests/browser/serve_lab.py", **environment) as url:
         yield url
 
 
@@ -47,10 +44,10 @@ def held(lab_log: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def held_after_runs(lab_log: Path) -> Iterator[Path]:
-    """The file that is there once the pass after the third run has begun; see `held`. What the first run came to is
-    known then: its answer is read back between two passes of those after it."""
+    """The file that is there once the pass after the sixth run has begun; see `held`. What a run came to is known then:
+    its answer is read back between two passes of those after it, and a sweep that another ended has had two at most."""
     paths = [lab_log.with_name(name) for name in ("hold-later", "hold", "held")]
-    paths[0].write_text("3")
+    paths[0].write_text("6")
     yield paths[-1]
     for path in paths:
         path.unlink(missing_ok=True)
@@ -106,6 +103,7 @@ def test_a_sweep_of_one_prompt_leaves_its_points_and_files(visitor: Visitor, lab
     assert [r["algorithm"] for r in runs] == ["autoregressive", *["prob_conf"] * 7, "self_speculative"]
     one, last = runs[1], runs[-1]
     assert one["agreement"] == last["agreement"] == 1
+    assert one["tokens"] == TOKENS // 2
     assert one["passes"] == one["tokens"] >= last["passes"]
     assert all(r["log_likelihood"] < 0 for r in runs)
     page.get_by_text("Forget my runs").click()
@@ -146,7 +144,7 @@ def test_a_sweep_leaves_the_controls_to_the_visitor(visitor: Visitor, lab_addres
     with page.expect_download() as download:
         page.get_by_text("My runs as JSON").click()
     runs = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))["runs"]
-    assert {r["tokens"] for r in runs} == {load_set("problems").max_new_tokens}, "as long as in the shipped sweep"
+    assert {r["tokens"] for r in runs} == {TOKENS}, "as long as the set says"
 
 
 def test_one_sweep_at_a_time(visitor: Visitor, lab_address: str, held_after_runs: Path) -> None:

@@ -15,8 +15,8 @@ from sdlm_core.decoding import algorithms
 from sdlm_core.decoding.state import Guess, State
 from sdlm_core.retrofit.collate import Collator
 from sdlm_core.retrofit.data import Conversation
-from tests.browser.conftest import Visitor
-from tools.page import running_app
+from tests.browser.apps import forked_app
+from tests.browser.conftest import Visitor, visiting
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -30,14 +30,14 @@ DEEP = 80  # presses of Tab from a step's heading to any of its controls
 @pytest.fixture(scope="module")
 def modelless() -> Iterator[str]:
     """The real app, whose model cannot be loaded."""
-    with running_app("/no/such/model") as url:
+    with forked_app("/no/such/model") as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def waiting() -> Iterator[str]:
     """The real app, whose model is still loading."""
-    with running_app("builtin", "tests/browser/serve_loading.py") as url:
+    with forked_app("builtin", "tests/browser/serve_loading.py") as url:
         yield url
 
 
@@ -160,47 +160,45 @@ def test_arrow_keys_go_from_step_to_step(visitor: Visitor, modelless: str) -> No
 
 
 def test_all_steps_by_touch_on_a_phone(browser: Any, without: tuple[str, str]) -> None:
-    visitor = Visitor(browser, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    page = visitor.page
-    page.goto(without[1])
-    page.wait_for_selector(f"#stage .model[data-state={without[0]}]")
-    page.tap("button[role=tab]:has-text('Learn') >> visible=true")
-    page.wait_for_selector("#learn .lesson-nav")
-    for i, step in enumerate(STEPS):
-        here = f"#learn-{step} "
-        page.tap(f"#learn .lesson-nav [data-step={step}]")
-        page.wait_for_selector(here + ".picture > *")
-        visitor.settle()
-        page.tap(here + f".question label:nth-of-type({RIGHT[i] + 1})")
-        if step in ("pass", "cache"):
-            for _ in range(11):
-                page.tap(here + ".timeline button:nth-of-type(4)")
-        elif step in ("masks", "speed"):
-            tap_end(page, here + ".slider input", 0.99)
-        elif step == "sees":
-            tap_end(page, here + ".matrix-row input", 0.99)
-            page.select_option(here + ".choice:nth-of-type(2) select", "causal")
-            page.tap(here + "canvas.matrix", position={"x": 30, "y": 40})
-            tap_end(page, here + ".matrix-row input", 0.9)
-        elif step == "predict":
-            page.tap(here + ".chip:nth-child(3)")
-            page.tap(here + ".picture .buttons button:first-child")
-        elif step == "prefix":
-            page.select_option(here + ".picture select", "sure")
-        elif step == "tau":
-            tap_end(page, here + "input.tau", 0.3)
-            tap_end(page, here + "input.tau", 0.999)
-        elif step == "speculative":
-            page.tap(here + ".chip.mismatch >> visible=true")
-            page.tap(here + ".card .close")
-            page.tap(here + ".scene > .buttons button")
-        visitor.settle()
-        assert kept(page)["answers"][step] == RIGHT[i]
-        assert step in kept(page)["done"], step
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth + 1"), step
-    assert page.locator("#learn .lesson-nav .done").count() == len(STEPS)
-    visitor.context.close()
-    assert visitor.wrong == []
+    with visiting(browser, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True) as visitor:
+        page = visitor.page
+        page.goto(without[1])
+        page.wait_for_selector(f"#stage .model[data-state={without[0]}]")
+        page.tap("button[role=tab]:has-text('Learn') >> visible=true")
+        page.wait_for_selector("#learn .lesson-nav")
+        for i, step in enumerate(STEPS):
+            here = f"#learn-{step} "
+            page.tap(f"#learn .lesson-nav [data-step={step}]")
+            page.wait_for_selector(here + ".picture > *")
+            visitor.settle()
+            page.tap(here + f".question label:nth-of-type({RIGHT[i] + 1})")
+            if step in ("pass", "cache"):
+                for _ in range(11):
+                    page.tap(here + ".timeline button:nth-of-type(4)")
+            elif step in ("masks", "speed"):
+                tap_end(page, here + ".slider input", 0.99)
+            elif step == "sees":
+                tap_end(page, here + ".matrix-row input", 0.99)
+                page.select_option(here + ".choice:nth-of-type(2) select", "causal")
+                page.tap(here + "canvas.matrix", position={"x": 30, "y": 40})
+                tap_end(page, here + ".matrix-row input", 0.9)
+            elif step == "predict":
+                page.tap(here + ".chip:nth-child(3)")
+                page.tap(here + ".picture .buttons button:first-child")
+            elif step == "prefix":
+                page.select_option(here + ".picture select", "sure")
+            elif step == "tau":
+                tap_end(page, here + "input.tau", 0.3)
+                tap_end(page, here + "input.tau", 0.999)
+            elif step == "speculative":
+                page.tap(here + ".chip.mismatch >> visible=true")
+                page.tap(here + ".card .close")
+                page.tap(here + ".scene > .buttons button")
+            visitor.settle()
+            assert kept(page)["answers"][step] == RIGHT[i]
+            assert step in kept(page)["done"], step
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth + 1"), step
+        assert page.locator("#learn .lesson-nav .done").count() == len(STEPS)
 
 
 def tap_end(page: Page, selector: str, at: float) -> None:

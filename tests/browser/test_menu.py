@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.browser import tiny
-from tools.page import running_app
+from tests.browser.apps import forked_app, in_fork
 
 if TYPE_CHECKING:
     from tests.browser.conftest import Visitor
@@ -36,11 +36,11 @@ class Menu:
 def menu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Menu]:
     """The first model has D 8, the second D 4 and a sampler, the third does not exist. One fits into memory."""
     folder = tmp_path_factory.mktemp("menu")
-    first = str(tiny.make_checkpoint(folder / "first"))
-    second = str(tiny.make_checkpoint(folder / "second", block_size=4, sampler=True))
-    names = (first, second, str(folder / "broken"))
-    environment = {"SDLM_TEST_LOG": str(folder / "log.txt"), "SDLM_MAX_LOADED_MODELS": "1", "OMP_NUM_THREADS": "1"}
-    with running_app(names, "tests/browser/serve_menu.py", **environment) as url:
+    in_fork(tiny.make_checkpoint, folder / "first")
+    in_fork(tiny.make_checkpoint, folder / "second", block_size=4, sampler=True)
+    names = (str(folder / "first"), str(folder / "second"), str(folder / "broken"))
+    environment = {"SDLM_TEST_LOG": str(folder / "log.txt"), "SDLM_MAX_LOADED_MODELS": "1"}
+    with forked_app(names, "tests/browser/serve_menu.py", **environment) as url:
         yield Menu(url, *names, folder / "hold-loading")
 
 

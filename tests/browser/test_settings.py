@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.browser import tiny
-from tools.page import running_app
+from tests.browser.apps import forked_app, in_fork
 
 if TYPE_CHECKING:
     from tests.browser.conftest import Visitor
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def with_sampler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of an app whose model makes coherent guesses."""
-    folder = tiny.make_checkpoint(tmp_path_factory.mktemp("sampler"), sampler=True)
-    with running_app(str(folder), OMP_NUM_THREADS="1") as url:
+    folder = tmp_path_factory.mktemp("sampler")
+    in_fork(tiny.make_checkpoint, folder, sampler=True)
+    with forked_app(str(folder)) as url:
         yield url
 
 

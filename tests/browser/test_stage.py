@@ -11,6 +11,7 @@ import pytest
 
 from app.theatre import theatre
 from tests.app.synthetic import HOSTILE, make_trace
+from tests.browser.conftest import visiting
 
 if TYPE_CHECKING:
     from tests.browser.conftest import Visitor
@@ -233,14 +234,11 @@ def all_shades(visitor: Visitor) -> Any:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_what_is_drawn_stands_out(browser: Any, tmp_path: Path, scheme: str) -> None:
     """Contrasts of the real elements' computed styles: 4.5 for text, 3 for what shows a value."""
-    from tests.browser.conftest import Visitor
-
-    visitor = Visitor(browser, color_scheme=scheme)
-    visitor.replay(make_trace(texts=[" a", "", " b", " c", "\n", " d"] * 4), tmp_path)
-    visitor.act("seek", cursor=2)
-    assert visitor.text(".ghost")
-    found = visitor.page.evaluate(CONTRASTS, all_shades(visitor))
-    visitor.context.close()
+    with visiting(browser, color_scheme=scheme) as visitor:
+        visitor.replay(make_trace(texts=[" a", "", " b", " c", "\n", " d"] * 4), tmp_path)
+        visitor.act("seek", cursor=2)
+        assert visitor.text(".ghost")
+        found = visitor.page.evaluate(CONTRASTS, all_shades(visitor))
     assert {name: least for name, least in found["text"].items() if least < 4.5} == {}
     assert {name: least for name, least in found["edges"].items() if least < 3} == {}
     assert found["text"].keys() == {".chip.kept *", ".chip.why *", ".chip.rest *", ".ghost", ".words", ".t", "shades"}
@@ -249,22 +247,18 @@ def test_what_is_drawn_stands_out(browser: Any, tmp_path: Path, scheme: str) -> 
 @pytest.mark.parametrize("width", [1440, 1024, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_overflows(browser: Any, tmp_path: Path, width: int, scheme: str) -> None:
-    from tests.browser.conftest import Visitor
-
-    visitor = Visitor(browser, viewport={"width": width, "height": 844}, color_scheme=scheme)
-    visitor.replay(make_trace(), tmp_path)
-    assert visitor.page.evaluate("document.documentElement.scrollWidth") <= width
-    assert visitor.page.evaluate("document.body.classList.contains('dark')") is (scheme == "dark")
-    unnamed = """[...document.querySelectorAll('button:not(.chip), input, select')].filter((node) => {
-      const name = node.ariaLabel || node.textContent;
-      return node.offsetParent && (!name || (node.matches("button") && !name.includes(node.textContent)));
-    }).map((node) => node.outerHTML)"""
-    assert visitor.page.evaluate(unnamed) == []
-    visitor.act("big")
-    visitor.settle()
-    assert visitor.page.evaluate("document.documentElement.scrollWidth") <= width
-    visitor.context.close()
-    assert visitor.wrong == []
+    with visiting(browser, viewport={"width": width, "height": 844}, color_scheme=scheme) as visitor:
+        visitor.replay(make_trace(), tmp_path)
+        assert visitor.page.evaluate("document.documentElement.scrollWidth") <= width
+        assert visitor.page.evaluate("document.body.classList.contains('dark')") is (scheme == "dark")
+        unnamed = """[...document.querySelectorAll('button:not(.chip), input, select')].filter((node) => {
+          const name = node.ariaLabel || node.textContent;
+          return node.offsetParent && (!name || (node.matches("button") && !name.includes(node.textContent)));
+        }).map((node) => node.outerHTML)"""
+        assert visitor.page.evaluate(unnamed) == []
+        visitor.act("big")
+        visitor.settle()
+        assert visitor.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 # Colours as they are mixed on the screen: painted one over the other on a canvas, the page's first.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.app.synthetic import make_trace
+from tests.browser.conftest import visiting
 
 if TYPE_CHECKING:
     from tests.browser.conftest import Visitor
@@ -100,17 +101,18 @@ def test_decoding_again_that_fails_leaves_the_answer(visitor: Visitor, address: 
     assert visitor.stage("s.state.turns.map((t) => t.role)") == ["user", "assistant"] * 2
 
 
-def test_tau_moved_just_before_a_question_asks_for_nothing(visitor: Visitor, address: str) -> None:
-    visitor.open(address)
-    visitor.ask("Why is the sky blue?", tau=0.9, tokens=16)
-    visitor.stage("s.session.gradio.send = (request) => (s.asked = [...(s.asked || []), request])")  # a slow server
-    visitor.page.clock.install()
-    visitor.page.locator("#stage input.tau").fill("0.5")
-    assert visitor.stage("s.state.verdict.tau") == 0.5
-    visitor.page.fill("#stage textarea", "And why is it red?")
-    visitor.page.click("#stage .go")
-    visitor.page.clock.fast_forward(10_000)  # τ would have rested
-    assert visitor.stage("s.state.status") == "waiting"
-    assert visitor.stage("s.asked.map((r) => [r.messages.at(-1).content, r.settings.threshold])") == [
-        ["And why is it red?", 0.5]
-    ]
+def test_tau_moved_just_before_a_question_asks_for_nothing(browser: Any, address: str) -> None:
+    with visiting(browser) as visitor:  # the clock is the context's
+        visitor.open(address)
+        visitor.ask("Why is the sky blue?", tau=0.9, tokens=16)
+        visitor.stage("s.session.gradio.send = (request) => (s.asked = [...(s.asked || []), request])")  # a slow server
+        visitor.page.clock.install()
+        visitor.page.locator("#stage input.tau").fill("0.5")
+        assert visitor.stage("s.state.verdict.tau") == 0.5
+        visitor.page.fill("#stage textarea", "And why is it red?")
+        visitor.page.click("#stage .go")
+        visitor.page.clock.fast_forward(10_000)  # τ would have rested
+        assert visitor.stage("s.state.status") == "waiting"
+        assert visitor.stage("s.asked.map((r) => [r.messages.at(-1).content, r.settings.threshold])") == [
+            ["And why is it red?", 0.5]
+        ]
