@@ -170,7 +170,7 @@ def test_axe_finds_nothing_serious_and_a_phone_has_room(visitor: Visitor, menu: 
 
     open_menu(visitor, menu, f"?__theme={theme}")
     choose(visitor, menu.second)
-    assert serious(visitor.page) == []
+    assert serious(visitor.page, theme) == []
     visitor.page.set_viewport_size({"width": 390, "height": 844})
     visitor.stage("(s.compose.model.menu.selectedOptions[0].text = 'x'.repeat(80))")
     visitor.settle()

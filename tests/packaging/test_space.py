@@ -50,7 +50,7 @@ def test_the_front_matter_is_for_zerogpu() -> None:
     assert len(facts["short_description"]) <= 60
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def space() -> Iterator[Path]:
     """A folder that everybody may read: the checkout in `app`, a tiny model in `model`, a home that can be written."""
     folder = Path(tempfile.mkdtemp(prefix="space-"))
