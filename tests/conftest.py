@@ -42,14 +42,21 @@ def command() -> Any:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark by folder what is slow as a whole: pages in a browser, a whole app under load, an installed wheel."""
+    """Mark by folder what is slow as a whole: pages in a browser, a whole app under load, an installed wheel. Where
+    many passes are decoded or trained, the first case of a test is quick and the others are slow."""
     tests = Path(__file__).parent
+    seen: set[str] = set()
     for item in items:
         folder = item.path.relative_to(tests).parts[0]
         if folder == "browser":
             item.add_marker("browser")
         elif folder in ("bench", "examples", "tools") or item.path.name == "test_wheel.py":
             item.add_marker("slow")
+        elif folder in ("decoding", "evaluate", "execution", "retrofit", "serve"):
+            test = item.nodeid.split("[")[0]
+            if test in seen:
+                item.add_marker("slow")
+            seen.add(test)
 
 
 def make_tokenizer() -> Any:
