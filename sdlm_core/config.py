@@ -20,7 +20,7 @@ class DecodeConfig:
     algorithm:      one of ALGORITHMS. The first two accept by confidence (paper section 3.4), the third verifies the
                     last pass's candidates as a draft, the last is next-token prediction.
     block_size:     D, candidates a pass; None takes the model's own. "auto": each pass is as wide as it pays, at most
-                    the model's D (DESIGN, section 2a). Self-speculative, what is written is then token for token that
+                    the model's D (`decoding.width`). Self-speculative, what is written is then token for token that
                     of autoregressive decoding; by confidence, the text may depend on the widths, and so on the clock.
     threshold:      τ in [0, 1]: candidates are kept while their confidence is strictly greater.
     temperature:    0 takes the most probable token; above 0 samples.
@@ -28,8 +28,9 @@ class DecodeConfig:
     max_new_tokens: length limit of the answer in tokens, the end token counted.
     use_cache:      False computes every row in every pass, which is slow and gives the same tokens (in float32).
     seed:           fixes the samples. The noise of a token depends on the seed and its place in the answer alone.
-    guesses:        "coherent": each of a block's guesses knows those before it, which needs a sampler (DESIGN, section
-                    2a); "independent": none knows the others, as in the paper. None: coherent where there is a sampler.
+    guesses:        "coherent": each of a block's guesses knows those before it, which needs a sampler
+                    (`models.sampler`); "independent": none knows the others, as in the paper. None: coherent where
+                    there is a sampler.
     """
 
     algorithm: str = "prob_conf"

@@ -37,7 +37,7 @@ def block_states(lm: LanguageModel, known: list[int], block_size: int) -> Tensor
 
 def candidates(lm: LanguageModel, known: list[int], block_size: int) -> tuple[list[int], Tensor]:
     """The block's candidates c_1 … c_D and their distributions p (D, V), float64.
-    Without a sampler, positions do not know of each other. With one (DESIGN, section 2a), scores_i = E · (h_i + O s_i)
+    Without a sampler, positions do not know of each other. With one (`models.sampler`), scores_i = E · (h_i + O s_i)
     for i ≥ 2, where s_1 = silu(F h_1), s_i = silu(A h_i + B e(c_{i−1}) + C s_{i−1} + b_i); h and e at unit mean square.
     """
     h = block_states(lm, known, block_size)

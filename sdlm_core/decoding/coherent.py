@@ -1,4 +1,4 @@
-"""Coherent guesses (DESIGN, section 2a): a block's candidates 2 … D chosen one after the other, given those before.
+"""Coherent guesses (`models.sampler`): a block's candidates 2 … D chosen one after the other, given those before.
 
 The model's sampler re-ranks each row's likeliest tokens; filters, choice and confidence are those of `candidates`, on
 the conditional distribution. All on the device, at shapes that do not depend on what is found there.

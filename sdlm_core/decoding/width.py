@@ -1,4 +1,4 @@
-"""As wide as it pays (DESIGN, section 2a): how many tokens a pass guesses, and what of a draft it verifies.
+"""As wide as it pays: how many tokens a pass guesses, and what of a draft it verifies.
 
 What a pass holds is chosen by two numbers: what a row more costs in this company, and how likely a guess holds. Rows
 are taken on while they promise more tokens a second than the runs make anyway. Functions of numbers: no tensor, no

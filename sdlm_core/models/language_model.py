@@ -28,7 +28,7 @@ class LanguageModel:
     block_size:    D the model was trained with; None for a plain autoregressive model, which can only decode as such.
     causal_attn:   whether a block's rows see each other causally rather than both ways.
     mask_token_id: the token that stands for "guess this"; None for a plain autoregressive model.
-    sampler:       the head that lets a block's guesses know each other (DESIGN, section 2a); None where there is none.
+    sampler:       the head that lets a block's guesses know each other; None where there is none.
     """
 
     name: str

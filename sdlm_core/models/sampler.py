@@ -1,4 +1,4 @@
-"""The sampler: a small recurrent head that lets each guess of a block know the ones before it (DESIGN, section 2a).
+"""The sampler: a small recurrent head that lets each guess of a block know the ones before it.
 
     s₁ = silu(F ĥ₁)      sᵢ = silu(A ĥᵢ + B ê(yᵢ₋₁) + C sᵢ₋₁ + bᵢ)      scoresᵢ = E[Kᵢ] · (hᵢ + O sᵢ)      for i ≥ 2
 

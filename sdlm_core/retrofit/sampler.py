@@ -1,4 +1,4 @@
-"""Training a sampler on the hidden states of a frozen SDLM (DESIGN, section 2a; the states are written by states.py).
+"""Training a sampler on the hidden states of a frozen SDLM (`models.sampler`; the states are written by states.py).
 
 Teacher-forced: position i is given the text's own tokens before it and learns the next one, by cross-entropy over the
 row's 64 candidates (sampler_loss). `train_sampler` is the whole loop. It knows nothing of conversations or masks.
@@ -203,7 +203,7 @@ def write_report(folder: Path, record: dict[str, Any]) -> None:
 
 def calibrate(folder: Path, task: Task) -> None:
     """Give the sampler in `folder` the factors of its scores that suit the held-out blocks best, by position, and
-    renew its report. DESIGN's formula is a factor of 1; take others only where the report shows a need."""
+    renew its report. The sampler's formula has a factor of 1; take others only where the report shows a need."""
     sampler = load_sampler(folder, task.hidden, task.device)
     if sampler is None:
         return

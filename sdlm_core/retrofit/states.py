@@ -3,7 +3,7 @@
 Conversations go through the model with the training layout (collate, masks) and every drawn block leaves what a sampler
 reads: its rows' hidden states, its labels, each row's likeliest tokens with their own scores, and how likely the model
 itself finds them when it knows the text before. Files are safetensors shards, which are mapped into memory when they
-are read. It knows nothing of the sampler itself (DESIGN, section 2a).
+are read. It knows nothing of the sampler itself.
 """
 
 from __future__ import annotations

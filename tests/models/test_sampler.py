@@ -56,7 +56,7 @@ def draft(
 
 
 def reference(sampler: Sampler, embedding: Tensor, head: Tensor, hidden: Tensor, y: int) -> list[tuple[int, Tensor]]:
-    """One block (D, h), the formulas of DESIGN 2a over all tokens: each guess and its distribution (V,)."""
+    """One block (D, h), the formulas of `models.sampler` over all tokens: each guess and its distribution (V,)."""
 
     def unit(x: Tensor) -> Tensor:
         return x / (x.square().mean() + 1e-6).sqrt()
