@@ -2,18 +2,25 @@
 
 Asks the package index by `pip index versions`, which lists only versions with a wheel that fits, and downloads nothing.
 A version that is tested here says nothing about the others: a pin without a wheel for them would be compiled, or fail.
+But most wheels are for all of them, and the one that is installed here says so itself: of those, one question will do.
 """
 
 from __future__ import annotations
 
 import argparse
-import subprocess
+import importlib.metadata
+import io
+import runpy
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from multiprocessing import get_context
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.tags import parse_tag
 
 PYTHONS = ("3.11", "3.12", "3.13")
 ROOT = Path(__file__).parents[1]
@@ -37,17 +44,40 @@ def pinned_version(pin: Requirement) -> str:
     return one.version
 
 
+def _pip(*words: str) -> tuple[str, str]:
+    """What pip prints as output and as errors. It runs in this process, whose logging is pip's from then on."""
+    output, errors = io.StringIO(), io.StringIO()
+    with redirect_stdout(output), redirect_stderr(errors), suppress(SystemExit):
+        sys.argv = ["pip", *words]
+        runpy.run_module("pip", run_name="__main__", alter_sys=True)
+    return output.getvalue(), errors.getvalue()
+
+
 def has_wheel(pin: Requirement, python: str) -> bool:
     """Whether the index has a wheel of the pinned version for a Python and this platform. Raises IndexUnreachable."""
     options = ["--python-version", python, "--only-binary=:all:", "--pre", "--disable-pip-version-check"]
-    command = [sys.executable, "-m", "pip", "index", "versions", pin.name, *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    listed = next((line for line in done.stdout.splitlines() if line.startswith("Available versions:")), None)
+    told, complaint = _pip("index", "versions", pin.name, *options)
+    listed = next((line for line in told.splitlines() if line.startswith("Available versions:")), None)
     if listed is None:
-        if "No matching distribution" in done.stderr and "Retrying" not in done.stderr:
+        if "No matching distribution" in complaint and "Retrying" not in complaint:
             return False
-        raise IndexUnreachable(done.stderr.strip())
+        raise IndexUnreachable(complaint.strip())
     return pinned_version(pin) in listed.partition(":")[2].replace(" ", "").split(",")
+
+
+def installed_fits(pin: Requirement, python: str) -> bool:
+    """Whether the pinned version's wheel that is installed here is for that Python as well, by its tags and limits."""
+    try:
+        wheel = importlib.metadata.distribution(pin.name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    lines = (wheel.read_text("WHEEL") or "").splitlines()
+    tags = {tag for line in lines if line.startswith("Tag: ") for tag in parse_tag(line.removeprefix("Tag: "))}
+    minor = int(python.removeprefix("3."))
+    stable = {f"cp3{older}" for older in range(2, minor + 1)}  # whose stable interface is Python's as well
+    fits = any(tag.interpreter == "py3" or (tag.abi == "abi3" and tag.interpreter in stable) for tag in tags)
+    limits = SpecifierSet(wheel.metadata["Requires-Python"] if "Requires-Python" in wheel.metadata else "")
+    return fits and wheel.version == pinned_version(pin) and limits.contains(f"{python}.0")
 
 
 def other_pythons() -> list[str]:
@@ -57,9 +87,13 @@ def other_pythons() -> list[str]:
 
 def missing_wheels(pins: Sequence[Requirement], pythons: Sequence[str]) -> list[str]:
     """The pins without a wheel, each with its Python. Raises IndexUnreachable."""
-    pairs = [(pin, python) for pin in pins for python in pythons]
-    with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda pair: has_wheel(*pair), pairs))
+    pairs = []
+    for pin in pins:  # one that fits all of them is asked for once: whether there is a wheel at all
+        apart = [python for python in pythons if not installed_fits(pin, python)]
+        pairs += [(pin, python) for python in apart or pythons[:1]]
+    # Processes that ask more than once, since pip needs longer to start than to ask.
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        found = list(pool.map(has_wheel, *zip(*pairs, strict=True)))
     return [f"{pin} for Python {python}" for (pin, python), there in zip(pairs, found, strict=True) if not there]
 
 

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", "")
 STEPS = [line.split(maxsplit=1) for line in TEXT.splitlines() if line and not line.startswith("#")]
@@ -31,24 +33,38 @@ def test_it_does_not_run_as_root() -> None:
     assert steps("USER") == ["sdlm"]
 
 
-def test_what_is_copied_is_enough_to_start(tmp_path: Path) -> None:
-    """The app answers --help, and finds its assets, from a folder with the copied files alone."""
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the copied files alone."""
+    folder = tmp_path_factory.mktemp("image")
     for copied in steps("COPY"):
         *names, target = copied.split()
         for name in names:
             source = ROOT / name
             assert source.exists(), name
             if source.is_dir():
-                shutil.copytree(source, tmp_path / target, ignore=shutil.ignore_patterns("__pycache__", "*.jsonl"))
+                shutil.copytree(source, folder / target, ignore=shutil.ignore_patterns("__pycache__", "*.jsonl"))
             else:
-                shutil.copy(source, tmp_path / target)
+                shutil.copy(source, folder / target)
+    return folder
+
+
+def run(folder: Path, *words: str) -> None:
+    """Python with these words, in that folder. Fails where it fails."""
+    done = subprocess.run([sys.executable, *words], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_is_copied_is_enough_to_start(image: Path) -> None:
     command = json.loads(steps("CMD")[0])
     assert command[0] == "python"
-    done = subprocess.run([sys.executable, *command[1:], "--help"], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    script = "from app import learn; from sdlm_core.models import builtin; builtin.ensure_adapter(); learn.lesson()"
-    found = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
-    assert found.returncode == 0, found.stderr
+    run(image, *command[1:], "--help")
+    run(image, "-c", "from sdlm_core.models import builtin; builtin.ensure_adapter()")
+
+
+@pytest.mark.slow
+def test_what_is_copied_is_enough_for_the_lesson(image: Path) -> None:
+    run(image, "-c", "from app import learn; learn.lesson()")
 
 
 def test_the_torch_of_the_cpu_is_the_pinned_one() -> None:

@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 from tools.check_pins import (
     PYTHONS,
     IndexUnreachable,
-    has_wheel,
+    installed_fits,
     missing_wheels,
     other_pythons,
     pinned_version,
@@ -50,8 +50,29 @@ def test_every_pin_has_a_wheel_for_each_python() -> None:
     pins = read_pins(ROOT / "requirements.txt", ROOT / "requirements-dev.txt", ROOT / "requirements-cluster.txt")
     assert tuple(PROJECT["classifiers"][2:5]) == tuple(f"Programming Language :: Python :: {v}" for v in PYTHONS)
     try:
-        assert not has_wheel(Requirement("torch==0.0.1"), PYTHONS[0]), "a version that there is not has none"
-        missing = missing_wheels(pins, other_pythons())
+        missing = missing_wheels([*pins, Requirement("torch==0.0.1")], other_pythons())
     except IndexUnreachable as error:
         pytest.skip(f"no package index: {error}")
-    assert missing == []
+    assert missing == [f"torch==0.0.1 for Python {python}" for python in other_pythons()], "that one there is not"
+
+
+def test_a_wheel_that_is_installed_tells_whether_it_fits_other_pythons(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "some-1.0.dist-info"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (folder / "METADATA").write_text("Name: some\nVersion: 1.0\nRequires-Python: >=3.11, <3.13\n")
+
+    def fits(tag: str, python: str, pin: str = "some==1.0") -> bool:
+        (folder / "WHEEL").write_text(f"Wheel-Version: 1.0\nTag: {tag}\n")
+        return installed_fits(Requirement(pin), python)
+
+    assert fits("py3-none-any", "3.12")
+    assert fits("py2.py3-none-any", "3.12")
+    assert fits("cp310-abi3-manylinux_2_28_x86_64", "3.12")
+    assert not fits("cp311-cp311-manylinux_2_28_x86_64", "3.12"), "of one Python"
+    assert not fits("cp313-abi3-manylinux_2_28_x86_64", "3.12"), "of later ones"
+    assert not fits("py3-none-any", "3.13"), "beyond its limits"
+    assert not fits("py3-none-any", "3.12", "some==1.1"), "another version"
+    assert not fits("py3-none-any", "3.12", "none-such==1.0"), "not installed"
