@@ -45,6 +45,49 @@ def address(tiny_model: Path, log: Path) -> Iterator[str]:
         yield url
 
 
+class Hold:
+    """Keeps the test server from ending a pass; see serve.py for the files."""
+
+    def __init__(self, log: Path) -> None:
+        self._hold, self._later, self._held, self._asked = (
+            log.with_name(name) for name in ("hold", "hold-later", "held", "asked")
+        )
+
+    def now(self) -> None:
+        """The next pass that begins does not end."""
+        self._hold.touch()
+
+    def after(self, runs: int) -> None:
+        """The same, once so many more runs have ended."""
+        self._later.write_text(str(runs))
+
+    def holds(self) -> bool:
+        """Whether a pass has begun that does not end."""
+        return self._held.exists()
+
+    def asked(self) -> int:
+        """How many runs the server's engine was given."""
+        return len(self._asked.read_text().splitlines()) if self._asked.exists() else 0
+
+    def release(self) -> None:
+        """Passes end again."""
+        for path in (self._hold, self._held):
+            path.unlink(missing_ok=True)
+
+    def end(self) -> None:
+        """The same, and nothing holds them later."""
+        self._later.unlink(missing_ok=True)
+        self.release()
+
+
+@pytest.fixture
+def hold(log: Path) -> Iterator[Hold]:
+    """For the test server at `address`; released when the test ends."""
+    held = Hold(log)
+    yield held
+    held.end()
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """One browser for the tests of a file: playwright's event loop, while open, lets no other run in this thread."""

@@ -23,9 +23,12 @@ from tests.app.synthetic import HOSTILE, make_trace
 
 PAUSE = float(os.environ.get("SDLM_TEST_PAUSE", "0.01"))
 # A test that makes "hold" finds "held" once a pass has begun; no pass ends until the test removes it.
-# "hold-later", with a number in it, becomes "hold" when so many runs have ended.
-HOLD, HELD, LATER = (Path(os.environ["SDLM_TEST_LOG"]).with_name(name) for name in ("hold", "held", "hold-later"))
-end = Ticket._end
+# "hold-later", with a number in it, becomes "hold" when so many runs have ended. "asked" has a line for each run that
+# the engine was given.
+HOLD, HELD, LATER, ASKED = (
+    Path(os.environ["SDLM_TEST_LOG"]).with_name(name) for name in ("hold", "held", "hold-later", "asked")
+)
+end, submit = Ticket._end, engine.Engine.submit
 
 
 class ScriptedRun(sdlm_core.Run):
@@ -75,9 +78,17 @@ def note(ticket: Any) -> None:
     end(ticket)
 
 
+def submit_and_tell(*what: Any, **how: Any) -> Ticket:
+    ticket = submit(*what, **how)
+    with ASKED.open("a") as asked:
+        asked.write("one\n")
+    return ticket
+
+
 engine.Run = run  # type: ignore[misc,assignment]
 engine.advance = advance  # type: ignore[assignment]
 Ticket._end = note  # type: ignore[method-assign]
+engine.Engine.submit = submit_and_tell  # type: ignore[method-assign]
 
 if __name__ == "__main__":
     runpy.run_path(str(Path(__file__).parents[2] / "app.py"), run_name="__main__")

@@ -9,7 +9,7 @@ from app.theatre import theatre
 from tests.browser.conftest import patient, visiting
 
 if TYPE_CHECKING:
-    from tests.browser.conftest import Visitor
+    from tests.browser.conftest import Hold, Visitor
 
 
 def test_an_answer_streams_into_rows_and_spans(visitor: Visitor, address: str) -> None:
@@ -35,18 +35,17 @@ def test_an_answer_streams_into_rows_and_spans(visitor: Visitor, address: str) -
     assert [url for url in visitor.requests if not url.startswith((address, "data:", "blob:"))] == []
 
 
-def test_stop_ends_decoding_within_a_pass(visitor: Visitor, address: str, log: Path) -> None:
+def test_stop_ends_decoding_within_a_pass(visitor: Visitor, address: str, log: Path, hold: Hold) -> None:
     visitor.open(address)
     visitor.ask("Count slowly", tokens=400, wait=False)
     visitor.wait("running")
     visitor.page.wait_for_function("document.querySelectorAll('#stage .row:not([hidden])').length > 2")
-    hold, held = (log.with_name(name) for name in ("hold", "held"))
-    hold.touch()
-    patient(visitor, held.exists)  # no pass ends now
+    hold.now()
+    patient(visitor, hold.holds)  # no pass ends now
     shown = visitor.stage("s.state.record.passes.length")
     with visitor.page.expect_response("**/component_server/"):
         visitor.page.click("#stage .go")
-    held.unlink()
+    hold.release()
     visitor.wait("stopped")
     assert visitor.stage("s.state.record.passes.length") <= shown + 2
     assert visitor.stage("s.state.record.tail.finish_reason") == "cancelled"
@@ -72,17 +71,23 @@ def test_a_closed_page_ends_its_run(visitors: tuple[Visitor, Visitor], address: 
     assert min(int(done) for done, limit in ended() if limit == "400") < 400  # one pass a token
 
 
-def test_two_visitors_never_see_each_others_run(visitors: tuple[Visitor, Visitor], address: str) -> None:
+def test_two_visitors_never_see_each_others_run(visitors: tuple[Visitor, Visitor], address: str, hold: Hold) -> None:
     one, other = visitors
     one.open(address)
     other.open(address)
-    one.ask("The first visitor asks slowly", tokens=160, wait=False)
-    one.wait("running")
-    other.ask("The second visitor asks", tokens=24)
-    assert one.stage("s.state.status") == "running"  # they were decoded together
-    one.wait("done")
+    hold.now()
+    before = hold.asked()
+    one.ask("The first visitor asks", tokens=64, algorithm="autoregressive", wait=False)
+    patient(one, hold.holds)
+    other.ask("The second visitor asks", tokens=24, wait=False)
+    patient(other, lambda: hold.asked() == before + 2)
+    hold.after(1)
+    hold.release()
     other.wait("done")
-    for someone, mine, theirs, length in ((one, "first", "second", 160), (other, "second", "first", 24)):
+    one.wait("running")  # they were decoded together
+    hold.release()
+    one.wait("done")
+    for someone, mine, theirs, length in ((one, "first", "second", 64), (other, "second", "first", 24)):
         prompt = someone.stage("s.state.record.head.prompt")
         assert f"The {mine} visitor" in prompt
         assert f"The {theirs} visitor" not in someone.page.content()

@@ -12,7 +12,6 @@ import sdlm_core
 from app.theatre import theatre
 from sdlm_core import DecodeConfig, ForkTree
 from tests.app.synthetic import HOSTILE, make_trace
-from tests.browser import tiny
 
 if TYPE_CHECKING:
     from tests.browser.conftest import Visitor
@@ -21,9 +20,9 @@ FORKS = "s.state.forks.map((f) => [f.parent, f.place, f.record.tail.token_ids])"
 
 
 @pytest.fixture(scope="module")
-def lm(tmp_path_factory: pytest.TempPathFactory) -> sdlm_core.LanguageModel:
+def lm(tiny_model: Path) -> sdlm_core.LanguageModel:
     """The test server's model once more."""
-    return sdlm_core.load_model(str(tiny.make_checkpoint(tmp_path_factory.mktemp("same"))))
+    return sdlm_core.load_model(str(tiny_model))
 
 
 def pin(visitor: Visitor, pass_: int, i: int) -> None:
@@ -207,7 +206,7 @@ def test_a_tree_twenty_deep_and_fifty_wide_is_drawn(visitor: Visitor, tmp_path: 
     seen: set[tuple[str, int]] = set()
     rows = "[...document.querySelectorAll('.fork-row')].map((r) => [r.querySelector('.fork-go').textContent, r.style])"
     tall = visitor.page.evaluate("document.querySelector('.fork-list').scrollHeight")
-    for top in range(0, tall + 200, 150):
+    for top in range(0, tall + 1, tall // 60):  # each depth but the first few has 49 rows together, a twentieth of all
         visitor.page.evaluate("(top) => (document.querySelector('.fork-list').scrollTop = top)", top)
         visitor.settle()
         found = f"{rows}.map(([name, style]) => [name, Number(style.getPropertyValue('--depth'))])"

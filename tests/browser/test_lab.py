@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 
 from tests.browser.apps import forked_app
-from tests.browser.conftest import Visitor, patient
+from tests.browser.conftest import Hold, Visitor, patient
 
 FIGURE = "const gd = document.querySelector('#lab-plot .js-plotly-plot');"
 MARKER = f"() => {{ {FIGURE} const m = gd.data[gd.layout.meta.marker]; return [m.x[0], m.y[0]]; }}"
 OWN = f"() => {{ {FIGURE} const own = gd.data.find((t) => t.name === 'your runs'); return own ? own.x.length : 0; }}"
 TOKENS = 24  # of an answer to a problem
+# After so many runs it is known what one of them came to: an answer is read back between two passes of those after it,
+# and of a sweep that was ended by another, two at most come to nothing.
+RUNS = 6
 STATUS = "document.querySelector('#lab-status').innerText"
 
 
@@ -33,24 +36,11 @@ def lab_address(tiny_model: Path, lab_log: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def held(lab_log: Path) -> Iterator[Path]:
-    """The file that is there once a pass has begun, and without which that pass ends; see serve.py."""
-    hold, held = (lab_log.with_name(name) for name in ("hold", "held"))
-    hold.touch()
+def hold(lab_log: Path) -> Iterator[Hold]:
+    """For the lab's server; released when the test ends."""
+    held = Hold(lab_log)
     yield held
-    for path in (hold, held):
-        path.unlink(missing_ok=True)
-
-
-@pytest.fixture
-def held_after_runs(lab_log: Path) -> Iterator[Path]:
-    """The file that is there once the pass after the sixth run has begun; see `held`. What a run came to is known then:
-    its answer is read back between two passes of those after it, and a sweep that another ended has had two at most."""
-    paths = [lab_log.with_name(name) for name in ("hold-later", "hold", "held")]
-    paths[0].write_text("6")
-    yield paths[-1]
-    for path in paths:
-        path.unlink(missing_ok=True)
+    held.end()
 
 
 def open_lab(visitor: Visitor, address: str) -> Any:
@@ -126,16 +116,17 @@ def test_the_pictures_are_of_the_last_answer(visitor: Visitor, lab_address: str)
     visitor.page.wait_for_function(f"{said}.startsWith('The shipped sweep')")
 
 
-def test_a_sweep_leaves_the_controls_to_the_visitor(visitor: Visitor, lab_address: str, held: Path) -> None:
+def test_a_sweep_leaves_the_controls_to_the_visitor(visitor: Visitor, lab_address: str, hold: Hold) -> None:
     page = open_lab(visitor, lab_address)
     axis = f"() => {{ {FIGURE} return gd.layout.yaxis.title.text; }}"
     page.get_by_label("Held-out problems").first.fill("2")
+    hold.now()
     page.click("#lab-many")
-    patient(visitor, held.exists)  # the sweep goes on
+    patient(visitor, hold.holds)  # the sweep goes on
     page.get_by_label("agreement with τ 1").check()
     page.wait_for_function(f"() => ({axis})() === 'agreement with τ 1'")
     page.evaluate(f"() => {{ window.seen = new Set(); setInterval(() => window.seen.add(({axis})()), 20); }}")
-    held.unlink()
+    hold.release()
     page.wait_for_function(f"{STATUS}.includes('Done: 18 runs')")
     page.wait_for_function(f"() => ({OWN})() === 9")  # the results are drawn
     page.wait_for_selector("#lab-many:enabled")
@@ -147,17 +138,18 @@ def test_a_sweep_leaves_the_controls_to_the_visitor(visitor: Visitor, lab_addres
     assert {r["tokens"] for r in runs} == {TOKENS}, "as long as the set says"
 
 
-def test_one_sweep_at_a_time(visitor: Visitor, lab_address: str, held_after_runs: Path) -> None:
+def test_one_sweep_at_a_time(visitor: Visitor, lab_address: str, hold: Hold) -> None:
     page = open_lab(visitor, lab_address)
     one, many, stop = (page.locator(f"#lab-{name}") for name in ("one", "many", "stop"))
+    hold.after(RUNS)
     page.evaluate("['#lab-many', '#lab-one'].forEach((b) => document.querySelector(b).click())")  # the later one wins
     page.wait_for_function(f"/ of (9|54) runs/.test({STATUS})")
     assert one.is_disabled()
     assert many.is_disabled()
-    patient(visitor, held_after_runs.exists)  # it cannot end by itself
+    patient(visitor, hold.holds)  # it cannot end by itself
     stop.click()
     page.wait_for_function(f"{STATUS}.includes('Stopped')")
-    held_after_runs.unlink()
+    hold.release()
     page.wait_for_function("document.querySelector('#lab-source').innerText.startsWith('Your last sweep')")
     page.wait_for_selector("#lab-one:enabled")
     page.wait_for_selector("#lab-many:enabled")
@@ -182,13 +174,14 @@ def test_the_page_says_whose_figures_these_are(visitor: Visitor, lab_address: st
     assert "even the least sure kept token differs in at most about 20 %" in page.inner_text("#lab")
 
 
-def test_a_sweep_can_be_stopped(visitor: Visitor, lab_address: str, held_after_runs: Path) -> None:
+def test_a_sweep_can_be_stopped(visitor: Visitor, lab_address: str, hold: Hold) -> None:
     page = open_lab(visitor, lab_address)
+    hold.after(RUNS)
     page.click("#lab-many")
     page.wait_for_function("document.querySelector('#lab-status').innerText.includes(' of 54 runs')")
-    patient(visitor, held_after_runs.exists)  # it cannot end by itself
+    patient(visitor, hold.holds)  # it cannot end by itself
     page.click("#lab-stop")
     page.wait_for_function("document.querySelector('#lab-status').innerText.includes('Stopped')")
-    held_after_runs.unlink()
+    hold.release()
     page.click("#lab-one")  # the model is free again
     page.wait_for_function("document.querySelector('#lab-status').innerText.includes('Done: 9 runs')")

@@ -41,12 +41,6 @@ def waiting() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(params=["failed", "loading"])
-def without(request: pytest.FixtureRequest) -> tuple[str, str]:
-    """What has become of the model, and the address of such an app."""
-    return request.param, request.getfixturevalue("modelless" if request.param == "failed" else "waiting")
-
-
 def open_lesson(visitor: Visitor, address: str, query: str = "?step=1") -> Page:
     page = visitor.page
     page.goto(address + query)
@@ -116,10 +110,10 @@ def do_by_keyboard(page: Page, step: str) -> None:
         press(page, "End")
 
 
-def test_all_steps_by_keyboard_alone_without_a_model(visitor: Visitor, without: tuple[str, str]) -> None:
+def test_all_steps_by_keyboard_alone_while_the_model_loads(visitor: Visitor, waiting: str) -> None:
     page = visitor.page
-    page.goto(without[1])
-    page.wait_for_selector(f"#stage .model[data-state={without[0]}]")
+    page.goto(waiting)
+    page.wait_for_selector("#stage .model[data-state=loading]")
     tab_to(page, "#tabs button[role=tab][data-tab-id=learn]")
     press(page, "Enter")
     page.wait_for_selector("#learn .lesson-nav")
@@ -144,7 +138,7 @@ def test_all_steps_by_keyboard_alone_without_a_model(visitor: Visitor, without: 
             tab_to(page, f"#learn-{step} .buttons .go", "Shift+Tab")
             press(page, "Enter")
     assert page.locator("#learn .lesson-nav .done").count() == len(STEPS)
-    assert page.get_attribute("#stage .model", "data-state") == without[0]
+    assert page.get_attribute("#stage .model", "data-state") == "loading"
     page.reload()
     page.wait_for_selector("#learn .lesson-nav")
     assert page.locator("#learn .lesson-nav .done").count() == len(STEPS)
@@ -159,11 +153,11 @@ def test_arrow_keys_go_from_step_to_step(visitor: Visitor, modelless: str) -> No
         page.wait_for_function("(i) => new URLSearchParams(location.search).get('step') === String(i)", arg=i)
 
 
-def test_all_steps_by_touch_on_a_phone(browser: Any, without: tuple[str, str]) -> None:
+def test_all_steps_by_touch_on_a_phone_without_a_model(browser: Any, modelless: str) -> None:
     with visiting(browser, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True) as visitor:
         page = visitor.page
-        page.goto(without[1])
-        page.wait_for_selector(f"#stage .model[data-state={without[0]}]")
+        page.goto(modelless)
+        page.wait_for_selector("#stage .model[data-state=failed]")
         page.tap("button[role=tab]:has-text('Learn') >> visible=true")
         page.wait_for_selector("#learn .lesson-nav")
         for i, step in enumerate(STEPS):
@@ -249,6 +243,10 @@ PAINTED = """([rule, d, kind, cache]) => {
   return { mask: bits(view.mask), painted: bits(painted), from: view.from };
 }"""
 
+# Each D, and each kind with and without a cache at the smallest, a middle and the largest D.
+MASKS = [(d, kind, cache) for d in (1, 5, 8) for kind in ("both", "causal") for cache in ("1", "0")]
+MASKS += [(2, "both", "1"), (3, "causal", "1"), (4, "both", "0"), (6, "causal", "0"), (7, "both", "1")]
+
 
 def bits(mask: torch.Tensor) -> str:
     return " ".join("".join(str(int(cell)) for cell in row) for row in mask.tolist())
@@ -266,19 +264,17 @@ def test_every_picture_of_a_mask_is_the_mask(visitor: Visitor, modelless: str) -
     compared = 0
     for rule in ("autoregressive", "prob_conf", "self_speculative", "training"):
         t, cached = traces[names.get(rule, "threshold")]
-        for d in range(1, 9):
-            for kind in ("both", "causal"):
-                for cache in ("1", "0"):
-                    found = page.evaluate(PAINTED, [rule, str(d), kind, cache])
-                    view = {"rule": rule, "d": d, "t": t, "cached": cached}
-                    view |= {"causal": kind == "causal", "cache": cache == "1"}
-                    mask = expected(view)
-                    assert found["mask"] == bits(mask), view
-                    row, column = found["from"]
-                    assert found["painted"] == bits(mask[row:, column:]), view
-                    assert bool(mask[row:, :column].all())  # what is folded away, every line sees
-                    compared += 1
-    assert compared == 128
+        for d, kind, cache in MASKS:
+            found = page.evaluate(PAINTED, [rule, str(d), kind, cache])
+            view = {"rule": rule, "d": d, "t": t, "cached": cached}
+            view |= {"causal": kind == "causal", "cache": cache == "1"}
+            mask = expected(view)
+            assert found["mask"] == bits(mask), view
+            row, column = found["from"]
+            assert found["painted"] == bits(mask[row:, column:]), view
+            assert bool(mask[row:, :column].all())  # what is folded away, every line sees
+            compared += 1
+    assert compared == 4 * len(set(MASKS)) == 68
 
 
 def test_a_link_names_a_step_and_its_state(visitor: Visitor, modelless: str) -> None:
