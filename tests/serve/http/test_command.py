@@ -20,6 +20,7 @@ from sdlm_core.__main__ import main
 ASK: Any = [{"role": "user", "content": "the cat sat on my secret"}]
 
 
+@pytest.mark.slow
 def test_it_serves_and_ends_when_told(checkpoint: Callable[..., Path]) -> None:
     folder = str(checkpoint(kind="llama"))
     with socket.socket() as probe:
