@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,21 +17,28 @@ from sdlm_core.retrofit import synthesize
 from sdlm_core.retrofit.synthesize import ChatConfig, repeats_itself, self_distill, user_turn
 
 
+Load = Callable[..., sdlm_core.LanguageModel]
+
+
+def that_stops(lm: sdlm_core.LanguageModel, first: int) -> sdlm_core.LanguageModel:
+    """With every sixth token an end of it: a random model hardly stops, and nobody answers a prompt without an end or
+    follows an answer that was cut."""
+    return replace(lm, end_token_ids=lm.end_token_ids | set(range(first, 400, 6)))
+
+
 def test_answers_that_repeat_themselves_are_found() -> None:
     assert repeats_itself([1, 2, 3, 4, 5] * 20)
     assert not repeats_itself(list(range(100)))
     assert not repeats_itself([1] * 10), "a short answer may repeat itself"
 
 
-def test_the_users_turn_is_read_off_the_template(load: Callable[..., sdlm_core.LanguageModel]) -> None:
+def test_the_users_turn_is_read_off_the_template(load: Load) -> None:
     assert user_turn(load(kind="qwen2", tied=True)) == ("<|im_start|>user\n", "<|im_end|>")
 
 
 @pytest.mark.parametrize("several", [0.0, 0.7])
-def test_a_killed_run_goes_on_where_it_stopped(
-    load: Callable[..., sdlm_core.LanguageModel], tmp_path: Path, several: float
-) -> None:
-    lm = load(kind="llama", tied=True, block_size=None, initializer_range=0.2)
+def test_a_killed_run_goes_on_where_it_stopped(load: Load, tmp_path: Path, several: float) -> None:
+    lm = that_stops(load(kind="llama", tied=True, block_size=None, initializer_range=0.2), 5)
     config = ChatConfig(10, seed=1, batch=4, max_new_tokens=12, several=several, like=["Could we say hello"])
     whole = list(self_distill(lm, config, []))
     assert len(whole) == 10
@@ -45,14 +53,12 @@ def test_a_killed_run_goes_on_where_it_stopped(
     assert rest == whole[killed:]
 
 
-@pytest.mark.slow
-def test_several_turns_and_another_model_that_answers(load: Callable[..., sdlm_core.LanguageModel]) -> None:
+def test_several_turns_and_another_model_that_answers(load: Load) -> None:
     """Every answer is the answering model's greedy one to all that was said before."""
-    lm = load(kind="llama", tied=True, block_size=None, initializer_range=0.2)
-    answering = load(kind="qwen2", tied=True, initializer_range=1.0)
-    answering.end_token_ids |= set(range(0, 400, 6))  # a random model hardly stops, and nobody follows a cut answer
-    records = list(self_distill(lm, ChatConfig(10, 3, 8, 12, several=1.0), [], answering))
-    assert len(records) == 10
+    lm = that_stops(load(kind="llama", tied=True, block_size=None, initializer_range=0.2), 5)
+    answering = that_stops(load(kind="qwen2", tied=True, initializer_range=1.0), 0)
+    records = list(self_distill(lm, ChatConfig(12, 3, 8, 12, several=1.0), [], answering))
+    assert len(records) == 12
     assert max(len(r["conversations"]) for r in records) > 2
     for record in records:
         said = record["conversations"]

@@ -25,8 +25,8 @@ from tests.serve.conftest import some_jobs, wait_until
 ROWS_ARE_EXACT = torch.cpu._is_avx512_bf16_supported() and not torch.cpu._is_amx_tile_supported()
 
 
-def test_thirty_runs_together_are_the_runs_alone(engine: Engine) -> None:
-    jobs = some_jobs(30)
+def test_many_runs_together_are_the_runs_alone(engine: Engine) -> None:
+    jobs = some_jobs(18)
     tickets = [engine.submit(prompt, config) for prompt, config in jobs]
     for ticket, (prompt, config) in zip(tickets, jobs, strict=True):
         seen = list(ticket)
@@ -146,7 +146,7 @@ def test_leaving_the_loop_frees_the_place_within_a_pass(engine: Engine) -> None:
     assert ticket.trace().finish_reason == "cancelled"
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, 200), st.sampled_from(["stay", "leave", "leave at once"])), max_size=24))
 def test_joins_and_leaves_at_random_leak_nothing(engine: Engine, moves: list[tuple[int, str]]) -> None:
     jobs = some_jobs(len(moves), seed=len(moves))
@@ -171,7 +171,7 @@ def test_joins_and_leaves_at_random_leak_nothing(engine: Engine, moves: list[tup
 
 
 @pytest.mark.slow
-def test_two_thousand_passes_of_coming_and_going_leave_nothing_behind(
+def test_a_thousand_passes_of_coming_and_going_leave_nothing_behind(
     lm: sdlm_core.LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Visitors come, leave half-way or before they begin, or stay; those who stay get what they would get alone."""
@@ -188,7 +188,7 @@ def test_two_thousand_passes_of_coming_and_going_leave_nothing_behind(
     here: list[tuple[Any, Any, Any]] = []
     stayed = 0
     with Engine(lm, max_runs=6, max_waiting=4, prefill_rows=16) as engine:
-        while passes < 2000:
+        while passes < 1000:
             prompt, config = some_jobs(1, seed=draw.randrange(10**6))[0]
             try:
                 here.append((engine.submit(prompt, config), prompt, config))
@@ -200,14 +200,14 @@ def test_two_thousand_passes_of_coming_and_going_leave_nothing_behind(
                     list(ticket)
                     stayed += 1
                     assert ticket.trace().finish_reason in ("eos", "length")
-                    if stayed % 10 == 0:
+                    if stayed % 5 == 0:
                         assert ticket.trace().token_ids == sdlm_core.decode(lm, prompt, config).token_ids
         for ticket, _, _ in here:
             ticket.cancel()
         wait_until(lambda: engine.load == (0, 0))
         assert engine._pool.caches == []
         assert engine.decode([5, 6], DecodeConfig(max_new_tokens=2)).token_ids
-    assert stayed > 20
+    assert stayed > 10
 
 
 def test_take_gives_what_came_without_waiting(engine: Engine) -> None:
