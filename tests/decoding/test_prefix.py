@@ -37,9 +37,7 @@ def test_it_goes_on_as_the_reference_does(
         trace = sdlm_core.decode(lm, prompt, config, prefix=given)
         uncached = sdlm_core.decode(lm, prompt, replace(config, use_cache=False), prefix=given)
         assert (uncached.given, uncached.text) == (trace.given, trace.text)
-        assert [(p.start, p.accepted_ids) for p in uncached.passes] == [
-            (p.start, p.accepted_ids) for p in trace.passes
-        ]
+        assert [(p.start, p.accepted_ids) for p in uncached.passes] == [(p.start, p.accepted_ids) for p in trace.passes]
         expected = list(passes_of(lm, prompt + given, config, LIMIT - length))
         assert [g.token_id for g in trace.given] == trace.token_ids[:length] == given
         assert trace.token_ids[length:] == [i for accepted in expected for i in accepted]

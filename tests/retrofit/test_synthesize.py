@@ -16,7 +16,6 @@ from sdlm_core.problems import Problem, generate
 from sdlm_core.retrofit import synthesize
 from sdlm_core.retrofit.synthesize import ChatConfig, repeats_itself, self_distill, user_turn
 
-
 Load = Callable[..., sdlm_core.LanguageModel]
 
 
