@@ -76,7 +76,7 @@ def installed_fits(pin: Requirement, python: str) -> bool:
     minor = int(python.removeprefix("3."))
     stable = {f"cp3{older}" for older in range(2, minor + 1)}  # whose stable interface is Python's as well
     fits = any(tag.interpreter == "py3" or (tag.abi == "abi3" and tag.interpreter in stable) for tag in tags)
-    limits = SpecifierSet(str(wheel.metadata.json.get("requires_python", "")))
+    limits = SpecifierSet(",".join(wheel.metadata.get_all("Requires-Python") or []))
     return fits and wheel.version == pinned_version(pin) and limits.contains(f"{python}.0")
 
 
