@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -201,8 +202,13 @@ class Profile:
     """One of the browser's contexts, for one visitor after the other: only what it has cached is theirs together."""
 
     def __init__(self, browser: Any) -> None:
-        self.context = browser.new_context(**DESKTOP)
+        self._browser = browser
         self._origins: set[str] = set()
+
+    @cached_property
+    def context(self) -> Any:
+        """Playwright's."""
+        return self._browser.new_context(**DESKTOP)
 
     @contextlib.contextmanager
     def visiting(self) -> Iterator[Visitor]:

@@ -20,9 +20,9 @@ def serious(page: Any, theme: str = "light", context: str = "body") -> list[Any]
     from axe_playwright_python.sync_playwright import Axe
 
     options: dict[str, Any] = {"resultTypes": ["violations"], "preload": False}  # no style sheet is from elsewhere
-    found = (
-        Axe().run(page, context=context, options=options | ({"runOnly": COLOURS} if theme == "dark" else {})).response
-    )
+    if theme == "dark":
+        options["runOnly"] = COLOURS
+    found = Axe().run(page, context=context, options=options).response
     wrong = [v for v in found["violations"] if v["impact"] in ("serious", "critical")]
     unknown = [v for v in found["incomplete"] if v["id"] == "color-contrast"]
     return [(v["id"], n["html"][:160], n["any"][:1]) for v in wrong for n in v["nodes"]] + [

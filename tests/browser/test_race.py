@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.theatre import theatre
+from tests.browser.conftest import patient
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-    from tests.browser.conftest import Visitor
+    from tests.browser.conftest import Hold, Visitor
 
 
 RECORDED = """() => {
@@ -171,19 +172,26 @@ def test_a_page_opened_while_the_model_loads_offers_what_it_can(visitor: Visitor
     assert asked == [None, "auto", "coherent", 6]  # null: what the model can do
 
 
-def test_seconds_are_not_compared_where_others_took_part(visitors: tuple[Visitor, Visitor], address: str) -> None:
+def test_seconds_are_not_compared_where_others_took_part(
+    visitors: tuple[Visitor, Visitor], address: str, hold: Hold
+) -> None:
     other, racer = visitors
     other.open(address)
     racer.open(address)
-    other.ask("Count slowly", tokens=400, wait=False)
-    other.wait("running")
+    hold.now()
+    before = hold.asked()
+    other.ask("Count", tokens=400, algorithm="autoregressive", wait=False)
+    patient(other, hold.holds)
     page = racer.page
     page.click("button[role=tab]:has-text('Race')")
     page.fill("#race textarea", "Why is the sky blue?")
     page.evaluate("document.querySelector('#race .sdlm').parentNode.race.compose.length.set(16)")
     page.click("#race .go")
+    patient(racer, lambda: hold.asked() == before + 2)  # both are in the engine
+    hold.after(3)  # runs, those of the race
+    hold.release()
     page.wait_for_selector("#race .timeline button:not([disabled])")
-    assert other.stage("s.state.status") == "running"
+    other.wait("running")
     assert "Others were decoding too" in racer.text("#race .banner")
     page.wait_for_function(
         "[...document.querySelectorAll('#race .lane-state')].every((n) => n.textContent === 'Finished')"
