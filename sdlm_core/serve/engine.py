@@ -38,6 +38,8 @@ T = TypeVar("T")
 P = ParamSpec("P")
 Call = tuple[Callable[[], None], Future[Any]]
 
+LONGEST_STILL = 2  # passes: a new run may come while another reads, and need not wait for a pass of all
+
 
 class EngineFull(SDLMError):
     """Too many runs are waiting; try again later."""
@@ -77,7 +79,7 @@ class Engine:
         self._calls: list[Call] = []
         self._news: list[Ticket] = []  # whose last pass is still to be delivered
         self._closed = False
-        self._held_back = False  # whether runs stood still in the last pass
+        self._still = 0  # how many passes in a row runs have stood still
         self._change = threading.Condition()
         self._thread = threading.Thread(target=self._work, name="sdlm-engine", daemon=True)
         self._thread.start()
@@ -242,14 +244,15 @@ class Engine:
     def _first_come(self, batch: Sequence[Ticket]) -> Sequence[Ticket]:
         """Who is in the next pass: all, but new runs read their prompts without the others.
 
-        Those who decode then cost a new run what is left of the pass in progress, and no more, unless they have just
-        stood still: they never do so for two passes in a row. What their rows cost is only put off.
+        Those who decode then cost a new run what is left of the pass in progress, and no more. They stand still for
+        LONGEST_STILL passes in a row at most. What their rows cost is only put off.
         """
         new = [ticket for ticket in batch if not ticket._started]
-        self._held_back = not self._held_back and 0 < len(new) < len(batch)
+        apart = 0 < len(new) < len(batch) and self._still < LONGEST_STILL
+        self._still = self._still + 1 if apart else 0
         for ticket in new:
             ticket._started = True
-        return new if self._held_back else batch
+        return new if apart else batch
 
     def _admitted(self) -> list[Ticket]:
         """Which of the waiting may join now. They join in order: a long run never waits for those that came later."""
