@@ -244,8 +244,8 @@ class Engine:
     def _first_come(self, batch: Sequence[Ticket]) -> Sequence[Ticket]:
         """Who is in the next pass: all, but new runs read their prompts without the others.
 
-        Those who decode then cost a new run what is left of the pass in progress, and no more. They stand still for
-        LONGEST_STILL passes in a row at most. What their rows cost is only put off.
+        Those who decode then cost a new run what is left of the pass in progress, and no more, unless they have just
+        stood still for LONGEST_STILL passes in a row. What their rows cost is only put off.
         """
         new = [ticket for ticket in batch if not ticket._started]
         apart = 0 < len(new) < len(batch) and self._still < LONGEST_STILL
